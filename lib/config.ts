@@ -1,0 +1,231 @@
+import { bool, cleanEnv, EnvError, host, makeValidator, num, port, str, url } from "envalid";
+import { hasTwoPlaces, type MinorUnits, toMinor } from "./money.ts";
+
+/**
+ * The one place that reads the environment. Names and defaults are those of docs/api.md; a bad value stops the boot
+ * with the list of all that is wrong.
+ */
+
+export const SQL_SERVICES = ["users", "products", "inventory", "orders", "payments"] as const;
+export type SqlService = (typeof SQL_SERVICES)[number];
+
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not valid:\n${problems.map((p) => `  - ${p}`).join("\n")}`);
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+const list = makeValidator<string[]>((input) =>
+  input
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== ""),
+);
+
+const integer = (min: number, max: number) =>
+  makeValidator<number>((input) => {
+    const value = Number(input);
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw new EnvError(`must be a whole number from ${min} to ${max}`);
+    }
+    return value;
+  });
+
+/** A decimal amount (4.90) kept as minor units. */
+const amount = makeValidator<MinorUnits>((input) => {
+  const value = Number(input);
+  if (!Number.isFinite(value) || value < 0 || !hasTwoPlaces(value))
+    throw new EnvError("must be an amount like 4.90");
+  return toMinor(value);
+});
+
+/** `15m`, `3600`, `12h`: seconds. */
+const seconds = makeValidator<number>((input) => {
+  const match = /^(\d+)\s*(s|m|h|d)?$/.exec(input.trim());
+  if (!match) throw new EnvError("must be a duration like 900, 15m or 12h");
+  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[match[2] ?? "s"] ?? 1;
+  return Number(match[1]) * unit;
+});
+
+/** `on`, `off`, or a factor on every limit. 0 means off. */
+const rateLimit = makeValidator<number>((input) => {
+  if (input === "on") return 1;
+  if (input === "off") return 0;
+  const value = Number(input);
+  if (!Number.isFinite(value) || value < 0) throw new EnvError("must be on, off or a factor like 2");
+  return value;
+});
+
+const secret = makeValidator<string>((input) => {
+  if (input.length < 32) throw new EnvError("must have at least 32 characters");
+  return input;
+});
+
+const origins = makeValidator<string[]>((input) => {
+  const values = input
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+  for (const value of values) {
+    if (!URL.canParse(value) || new URL(value).origin !== value) {
+      throw new EnvError(`${value} is not an origin like https://shop.example.com`);
+    }
+  }
+  return values;
+});
+
+const SPEC = {
+  NODE_ENV: str({ default: "development" }),
+  PORT: integer(0, 65_535)({ default: 8080 }),
+  HOST: host({ default: "127.0.0.1" }),
+  SERVICES: list({ default: [] }),
+  NAMESPACE: str({ default: "molecart" }),
+  NODE_ID: str({ default: "" }),
+  NATS_URL: list({ default: [] }),
+  NATS_USER: str({ default: "" }),
+  NATS_PASSWORD: str({ default: "" }),
+  NATS_TOKEN: str({ default: "" }),
+  NATS_TLS_CA: str({ default: "" }),
+  NATS_TLS_CERT: str({ default: "" }),
+  NATS_TLS_KEY: str({ default: "" }),
+  DATABASE_URL: url({ default: "" }),
+  USERS_DATABASE_URL: url({ default: "" }),
+  PRODUCTS_DATABASE_URL: url({ default: "" }),
+  INVENTORY_DATABASE_URL: url({ default: "" }),
+  ORDERS_DATABASE_URL: url({ default: "" }),
+  PAYMENTS_DATABASE_URL: url({ default: "" }),
+  DATABASE_POOL: integer(1, 200)({ default: 8 }),
+  MIGRATE: str({ choices: ["auto", "off"], default: "auto" }),
+  MONGO_URL: url({ default: "" }),
+  REDIS_URL: url({ default: "" }),
+  DATA_DIR: str({ default: ".data" }),
+  SEED: str({ choices: ["demo", "none"], default: undefined }),
+  JWT_SECRET: secret({ default: undefined }),
+  JWT_EXPIRES_IN: seconds({ default: 900 }),
+  SESSION_TTL: seconds({ default: 30 * 86_400 }),
+  CART_TTL: seconds({ default: 7 * 86_400 }),
+  ADMIN_EMAIL: str({ default: "" }),
+  ADMIN_PASSWORD: str({ default: "" }),
+  PASSWORD_REQUIRE: list({ default: [] }),
+  RATE_LIMIT: rateLimit({ default: 1 }),
+  PAYMENT_PROVIDER: str({ choices: ["sandbox"], default: "sandbox" }),
+  PAYMENT_TIMEOUT: integer(100, 60_000)({ default: 4000 }),
+  SANDBOX_WEBHOOK_SECRET: secret({ default: undefined }),
+  RESERVATION_TTL: seconds({ default: 900 }),
+  CURRENCY: str({ default: "EUR" }),
+  SHIPPING_FLAT: amount({ default: 0 }),
+  SHIPPING_FREE_FROM: amount({ default: 0 }),
+  TAX_PERCENT: num({ default: 0 }),
+  LOW_STOCK_THRESHOLD: integer(0, 1_000_000)({ default: 5 }),
+  CORS_ORIGINS: origins({ default: [] }),
+  TRUST_PROXY: bool({ default: false }),
+  BODY_LIMIT: integer(1024, 100_000_000)({ default: 1_000_000 }),
+  REQUEST_TIMEOUT: integer(100, 600_000)({ default: 5000 }),
+  SHUTDOWN_TIMEOUT: integer(0, 600_000)({ default: 10_000 }),
+  LOG_LEVEL: str({ choices: ["fatal", "error", "warn", "info", "debug", "trace"], default: "info" }),
+  LOG_FORMAT: str({ choices: ["pretty", "json"], default: undefined }),
+  METRICS_PORT: port({ default: undefined }),
+  HEALTH_PORT: port({ default: undefined }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url({ default: "" }),
+};
+
+function clean(env: NodeJS.ProcessEnv) {
+  const problems: string[] = [];
+  // An empty variable (as compose files and shells make them) is an absent one.
+  const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  const values = cleanEnv(present, SPEC, {
+    reporter: ({ errors }) => {
+      for (const [name, error] of Object.entries(errors))
+        problems.push(`${name} ${error?.message ?? "is not valid"}`);
+    },
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { ...values };
+}
+
+type Values = ReturnType<typeof clean>;
+
+export interface Config extends Omit<Values, "JWT_SECRET" | "SANDBOX_WEBHOOK_SECRET" | "SEED"> {
+  /** True when Postgres is the one that came with `npm ci`, under `DATA_DIR`. */
+  embedded: boolean;
+  JWT_SECRET: string;
+  SANDBOX_WEBHOOK_SECRET: string;
+  SEED: "demo" | "none";
+  /** The database of a service: its own, or the common one. */
+  databaseUrl(service: SqlService): string;
+}
+
+/** What an embedded shop makes for itself at its first start and keeps in `DATA_DIR`. */
+export interface KeptSecrets {
+  JWT_SECRET: string;
+  SANDBOX_WEBHOOK_SECRET: string;
+  ADMIN_EMAIL: string;
+  ADMIN_PASSWORD: string;
+}
+
+/** What an embedded shop brings up for itself before its configuration is complete. */
+export interface Embedded {
+  databaseUrl: string;
+  secrets: KeptSecrets;
+}
+
+/** Whether this environment asks for the embedded Postgres. */
+export function isEmbedded(env: NodeJS.ProcessEnv): boolean {
+  return !env.DATABASE_URL;
+}
+
+/** Only checks: for a boot that must not bring anything up on a bad configuration. @throws ConfigError */
+export function checkConfig(env: NodeJS.ProcessEnv): Pick<Config, "DATA_DIR" | "SERVICES"> {
+  const nothing = { JWT_SECRET: "-", SANDBOX_WEBHOOK_SECRET: "-", ADMIN_EMAIL: "-", ADMIN_PASSWORD: "-" };
+  return isEmbedded(env) ? loadConfig(env, { databaseUrl: "", secrets: nothing }) : loadConfig(env);
+}
+
+/**
+ * Reads and checks the environment.
+ * @param own the embedded shop's Postgres and secrets; the secrets count where the environment gives none
+ * @throws ConfigError with every problem found
+ */
+export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
+  const values = clean(env);
+  const embedded = own !== undefined;
+  const kept: Partial<KeptSecrets> = own?.secrets ?? {};
+  const databaseUrl = own?.databaseUrl ?? values.DATABASE_URL;
+  const problems: string[] = [];
+  const JWT_SECRET = values.JWT_SECRET ?? kept.JWT_SECRET ?? "";
+  if (databaseUrl === "" && !embedded) problems.push("DATABASE_URL is required");
+  if (JWT_SECRET === "")
+    problems.push("JWT_SECRET is required when DATABASE_URL is set (32 characters or more)");
+  if (values.TAX_PERCENT < 0 || values.TAX_PERCENT > 100) problems.push("TAX_PERCENT must be from 0 to 100");
+  for (const rule of values.PASSWORD_REQUIRE) {
+    if (!["upper", "lower", "digit", "symbol"].includes(rule)) {
+      problems.push(`PASSWORD_REQUIRE knows upper, lower, digit and symbol, not ${rule}`);
+    }
+  }
+  if ((values.ADMIN_EMAIL === "") !== (values.ADMIN_PASSWORD === "")) {
+    problems.push("ADMIN_EMAIL and ADMIN_PASSWORD go together");
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return {
+    ...values,
+    DATABASE_URL: databaseUrl,
+    embedded,
+    JWT_SECRET,
+    // A cluster without one still refuses forged sandbox webhooks: all its nodes share JWT_SECRET.
+    SANDBOX_WEBHOOK_SECRET:
+      values.SANDBOX_WEBHOOK_SECRET ?? kept.SANDBOX_WEBHOOK_SECRET ?? `sandbox:${JWT_SECRET}`,
+    ADMIN_EMAIL: values.ADMIN_EMAIL || (kept.ADMIN_EMAIL ?? ""),
+    ADMIN_PASSWORD: values.ADMIN_PASSWORD || (kept.ADMIN_PASSWORD ?? ""),
+    SEED: values.SEED === "demo" || (values.SEED === undefined && embedded) ? "demo" : "none",
+    databaseUrl: (service) =>
+      ({
+        users: values.USERS_DATABASE_URL,
+        products: values.PRODUCTS_DATABASE_URL,
+        inventory: values.INVENTORY_DATABASE_URL,
+        orders: values.ORDERS_DATABASE_URL,
+        payments: values.PAYMENTS_DATABASE_URL,
+      })[service] || databaseUrl,
+  };
+}

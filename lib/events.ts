@@ -1,0 +1,71 @@
+import Type, { type Static, type TObject } from "typebox";
+import { Minor } from "./money.ts";
+import { Currency, IntId, Nullable, Obj, Quantity, Timestamp, Uuid } from "./schema.ts";
+
+/**
+ * The durable events: published in the transaction that makes them true, delivered to each subscriber's action until
+ * it acknowledges. At least once, in no order: consumers deduplicate by `event_id`.
+ */
+
+const OrderEventData = Obj({
+  order_id: Uuid(),
+  number: Type.String(),
+  user_id: Uuid(),
+  status: Type.String(),
+  previous_status: Nullable(Type.String()),
+  total: Minor(),
+  currency: Currency(),
+  items: Type.Array(
+    Obj({ product_id: IntId(), name: Type.String(), quantity: Quantity(), unit_price: Minor() }),
+  ),
+  cart_id: Nullable(Type.String()),
+  reason: Nullable(Type.String()),
+  synthetic: Type.Boolean(),
+});
+
+export const events = {
+  "user.registered": Obj({ user_id: Uuid(), first_name: Type.String() }),
+  /** The order stands with its stock reserved, and waits for its payment. */
+  "order.placed": OrderEventData,
+  "order.confirmed": OrderEventData,
+  "order.processing": OrderEventData,
+  "order.shipped": OrderEventData,
+  "order.delivered": OrderEventData,
+  "order.cancelled": OrderEventData,
+  "order.refunded": OrderEventData,
+  "payment.refunded": Obj({
+    refund_id: Uuid(),
+    payment_id: Uuid(),
+    order_id: Uuid(),
+    user_id: Uuid(),
+    amount: Minor(),
+    refunded_total: Minor(),
+    captured: Minor(),
+    currency: Currency(),
+    reason: Type.String(),
+  }),
+  "stock.low": Obj({ product_id: IntId(), available: Type.Integer(), threshold: Type.Integer() }),
+} satisfies Record<string, TObject>;
+
+export type EventName = keyof typeof events;
+export type EventData<E extends EventName> = Static<(typeof events)[E]>;
+export type OrderEventName = Extract<EventName, `order.${string}`>;
+
+export interface EventEnvelope<E extends EventName = EventName> {
+  event_id: string;
+  event: E;
+  occurred_at: string;
+  data: EventData<E>;
+}
+
+/** The params of an action that subscribes to these events (which share the shape of their data). */
+export function envelopeOf<const E extends EventName>(...names: E[]) {
+  const [first] = names;
+  if (first === undefined) throw new Error("envelopeOf needs an event");
+  return Obj({
+    event_id: Uuid(),
+    event: Type.Enum(names),
+    occurred_at: Timestamp(),
+    data: events[first] as (typeof events)[E],
+  });
+}

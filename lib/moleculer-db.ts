@@ -1,0 +1,36 @@
+import { createRequire } from "node:module";
+import type { ServiceSchema } from "moleculer";
+
+// moleculer-db's published types describe an ES module's default export that the package doesn't have, and leave its
+// NeDB adapter's database out: what we use of it is typed here instead.
+
+/** Conditions on fields, in the language that NeDB and MongoDB share. */
+export type DocumentQuery = Record<string, unknown>;
+
+export interface FindOptions {
+  query?: DocumentQuery;
+  /** `-created_at` for the newest first. */
+  sort?: string[];
+  limit?: number;
+  offset?: number;
+}
+
+/** What the adapters of moleculer-db (NeDB here, Mongoose in a cluster) have in common, as far as we use it. */
+export interface DocumentAdapter<D> {
+  find(options: FindOptions): Promise<D[]>;
+  count(options: { query?: DocumentQuery }): Promise<number>;
+  findById(id: string): Promise<D | null>;
+  insert(document: D): Promise<D>;
+  updateById(id: string, update: { $set: Partial<D> }): Promise<D | null>;
+  removeMany(query: DocumentQuery): Promise<number>;
+}
+
+interface NedbAdapter<D> extends DocumentAdapter<D> {
+  readonly db: { ensureIndex(options: { fieldName: string }): Promise<void> };
+}
+
+const require = createRequire(import.meta.url);
+
+export const DbService: Partial<ServiceSchema> & {
+  MemoryAdapter: new <D>(options: { filename?: string; autoload: boolean }) => NedbAdapter<D>;
+} = require("moleculer-db");

@@ -1,0 +1,121 @@
+import { type ConnectionOptions, PgBoss, type QueueOptions, type SendOptions } from "pg-boss";
+import type { Tx } from "./database.ts";
+
+export interface QueueDefinition extends QueueOptions {
+  name: string;
+  /** Where a job goes after its last retry; made too. */
+  deadLetter?: string;
+}
+
+export interface WorkerOptions {
+  /** Jobs handled at once by this node. */
+  concurrency?: number;
+}
+
+/**
+ * Durable jobs on a service's own database (pg-boss): they are put in by the caller's transaction, and leased,
+ * retried, and dead-lettered by Postgres. A job is a promise that something gets done, not the fast way to do it.
+ */
+export class Jobs {
+  readonly #boss: PgBoss;
+  #started: Promise<unknown> | undefined;
+  readonly #queues = new Map<string, Promise<void>>();
+  readonly #workers = new Set<string>();
+
+  constructor(url: string, onError: (error: Error) => void) {
+    this.#boss = new PgBoss({
+      connectionString: url,
+      schema: "pgboss",
+      max: 3,
+      application_name: "molecart-jobs",
+      useListenNotify: true,
+      schedule: false,
+      superviseIntervalSeconds: 5,
+      monitorIntervalSeconds: 5,
+      maintenanceIntervalSeconds: 300,
+      monitorVacuum: false,
+      reindex: false,
+    });
+    this.#boss.on("error", onError);
+  }
+
+  /** Connects, and makes pg-boss's schema at the first start ever. Safe to call by every service. */
+  async start(): Promise<void> {
+    this.#started ??= this.#boss.start();
+    await this.#started;
+  }
+
+  /** Makes the queue (and its dead-letter queue) if it isn't there. Before the first `send`. */
+  async queue(definition: QueueDefinition): Promise<void> {
+    const { name, deadLetter, ...options } = definition;
+    let made = this.#queues.get(name);
+    if (!made) {
+      made = (async () => {
+        await this.start();
+        if (deadLetter !== undefined) await this.queue({ name: deadLetter, retentionSeconds: 60 * 86_400 });
+        await this.#boss.createQueue(name, {
+          ...options,
+          notify: true,
+          ...(deadLetter === undefined ? {} : { deadLetter }),
+        });
+      })();
+      this.#queues.set(name, made);
+    }
+    await made;
+  }
+
+  /** Puts a job into the caller's transaction: a rollback takes it away. */
+  async send(tx: Tx, queue: string, data: object, options: SendOptions = {}): Promise<void> {
+    await this.#boss.send(queue, data, { ...options, ...through(tx) });
+  }
+
+  /** Puts several jobs of one queue into the caller's transaction, by one statement. */
+  async sendAll(tx: Tx, queue: string, jobs: readonly { data: object; startAfter?: Date }[]): Promise<void> {
+    if (jobs.length > 0) await this.#boss.insert(queue, [...jobs], through(tx));
+  }
+
+  /**
+   * Handles the jobs of a queue, one by one, once for each node however many services ask. A handler that throws has
+   * its job retried, and at last dead-lettered.
+   */
+  async work<T extends object>(
+    queue: string,
+    options: WorkerOptions,
+    handle: (data: T, attempt: number) => Promise<void>,
+  ): Promise<void> {
+    if (this.#workers.has(queue)) return;
+    this.#workers.add(queue);
+    await this.start();
+    await this.#boss.work<T>(
+      queue,
+      { pollingIntervalSeconds: 2, batchSize: 1, localConcurrency: options.concurrency ?? 2 },
+      async (jobs) => {
+        for (const job of jobs) await handle(job.data, job.retryCount);
+      },
+    );
+  }
+
+  /** Lets running handlers end, then disconnects. */
+  async stop(): Promise<void> {
+    if (this.#started === undefined) return;
+    await this.#started.catch(() => undefined);
+    await this.#boss.stop({ graceful: true, timeout: 5_000 });
+  }
+
+  /** pg-boss itself, for what only an operator does: counting, redriving. */
+  get boss(): PgBoss {
+    return this.#boss;
+  }
+}
+
+/** Runs pg-boss's statements on the connection of a Sequelize transaction. */
+function through(tx: Tx): Required<ConnectionOptions> {
+  return {
+    db: {
+      async executeSql(text: string, values?: unknown[]) {
+        const [rows] = await tx.sequelize.query(text, { bind: values ?? [], transaction: tx });
+        return { rows };
+      },
+    },
+  };
+}

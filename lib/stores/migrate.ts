@@ -1,0 +1,65 @@
+import { QueryTypes } from "sequelize";
+import { SequelizeStorage, Umzug } from "umzug";
+import type { Database } from "./database.ts";
+
+/** One step of a schema's history. `up` and `down` are SQL run in one transaction each. */
+export interface Migration {
+  /** `0001-orders`: sorts by its number, never renamed once released. */
+  name: string;
+  up: string;
+  down: string;
+}
+
+/** Any number of nodes may start at once: one migrates, the others wait for it. The number is arbitrary but fixed. */
+const LOCK = 7_203_001;
+
+/**
+ * Brings `schema` up to date.
+ * @returns the names of the migrations that were applied now
+ */
+export async function migrate(
+  db: Database,
+  schema: string,
+  migrations: readonly Migration[],
+): Promise<string[]> {
+  const { sequelize } = db;
+  if (await isCurrent(db, schema, migrations)) return [];
+  return await sequelize.transaction(async (lock) => {
+    await sequelize.query("SELECT pg_advisory_xact_lock($1)", { bind: [LOCK], transaction: lock });
+    await sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
+    const applied = await umzugOf(db, schema, migrations).up();
+    return applied.map((migration) => migration.name);
+  });
+}
+
+/** For `molecart migrate`: what is applied, what is pending, and the way back. */
+export function umzugOf(db: Database, schema: string, migrations: readonly Migration[]) {
+  const { sequelize } = db;
+  const run = (sql: string) =>
+    sequelize.transaction(async (transaction) => {
+      await sequelize.query(`SET LOCAL search_path TO "${schema}", public`, { transaction });
+      await sequelize.query(sql, { transaction });
+    });
+  return new Umzug({
+    migrations: migrations.map(({ name, up, down }) => ({
+      name,
+      up: async () => await run(up),
+      down: async () => await run(down),
+    })),
+    storage: new SequelizeStorage({ sequelize, schema, tableName: "migrations" }),
+    logger: undefined,
+  });
+}
+
+/** One cheap question, so that a start with nothing to migrate costs one round trip and no lock. */
+async function isCurrent(db: Database, schema: string, migrations: readonly Migration[]): Promise<boolean> {
+  const [table] = await db.rows<{ found: string | null }>("SELECT to_regclass($1)::text AS found", [
+    `"${schema}".migrations`,
+  ]);
+  if (!table?.found) return false;
+  const rows = await db.sequelize.query<{ name: string }>(`SELECT name FROM "${schema}".migrations`, {
+    type: QueryTypes.SELECT,
+  });
+  const applied = new Set(rows.map((row) => row.name));
+  return migrations.every((migration) => applied.has(migration.name));
+}

@@ -1,0 +1,73 @@
+import type { Context, Middleware, Service } from "moleculer";
+import { Compile, type Validator } from "typebox/compile";
+import type { ActionSpec } from "../lib/contract.ts";
+import { ValidationFailed, type Violation } from "../lib/errors.ts";
+import { contracts } from "../services/contracts.ts";
+
+const specs = new Map<string, ActionSpec>(
+  contracts.flatMap(({ name, actions }) =>
+    Object.entries(actions).map(([action, spec]): [string, ActionSpec] => [`${name}.${action}`, spec]),
+  ),
+);
+
+/** The contract of an action by its full name (`orders.checkout`). */
+export function specOf(action: string): ActionSpec | undefined {
+  return specs.get(action);
+}
+
+const compiled = new Map<string, Validator>();
+
+/** Validators are compiled at first use: all of them at boot would cost a cold start a few hundred ms. */
+function validatorOf(key: string, schema: ActionSpec["params"] | ActionSpec["result"]): Validator {
+  let validator = compiled.get(key);
+  if (!validator) {
+    validator = Compile(schema);
+    compiled.set(key, validator);
+  }
+  return validator;
+}
+
+/** What a TypeBox error says, as a sentence's end, with the names of unknown and missing properties. */
+export function violationsOf(validator: Validator, value: unknown): Violation[] {
+  return validator
+    .Errors(value)
+    .slice(0, 20)
+    .map((error) => ({
+      path: error.instancePath,
+      message:
+        error.keyword === "additionalProperties"
+          ? `unknown: ${error.params.additionalProperties.slice(0, 5).join(", ")}`
+          : error.message,
+    }));
+}
+
+/**
+ * Checks the params of every action against its contract, on the node that runs it: unknown properties and wrong
+ * values are refused with their path, before the handler sees them.
+ * @param checkResults also check what the handler answers (tests): an answer off the contract is our bug
+ */
+export function contractMiddleware({ checkResults }: { checkResults: boolean }): Middleware {
+  return {
+    name: "Contract",
+    localAction(next, action) {
+      const name = action.name ?? "";
+      const spec = specOf(name);
+      if (!spec) return next;
+      return async function (this: Service, ctx: Context) {
+        const params = validatorOf(`${name} params`, spec.params);
+        const given = ctx.params ?? {};
+        if (!params.Check(given)) throw new ValidationFailed({ violations: violationsOf(params, given) });
+        const answer: unknown = await next.call(this, ctx);
+        if (checkResults) {
+          const result = validatorOf(`${name} result`, spec.result);
+          if (!result.Check(answer)) {
+            throw new Error(
+              `${name} answered off its contract: ${JSON.stringify(violationsOf(result, answer))}`,
+            );
+          }
+        }
+        return answer;
+      };
+    },
+  };
+}

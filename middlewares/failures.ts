@@ -1,0 +1,62 @@
+import type { Context, Middleware, Service } from "moleculer";
+import { Unavailable } from "../lib/errors.ts";
+import { sqlState } from "../lib/stores/database.ts";
+
+/** Errors that mean "the store is away", not "the request is wrong" or "we have a bug". */
+const CONNECTION_ERRORS = new Set([
+  "SequelizeConnectionError",
+  "SequelizeConnectionRefusedError",
+  "SequelizeConnectionAcquireTimeoutError",
+  "SequelizeConnectionTimedOutError",
+  "SequelizeHostNotFoundError",
+  "SequelizeHostNotReachableError",
+  "MongoNetworkError",
+  "MongoServerSelectionError",
+  "MongooseServerSelectionError",
+  "MaxRetriesPerRequestError",
+]);
+const CONNECTION_CODES = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENOTFOUND",
+  "57P01", // admin_shutdown
+  "57P02", // crash_shutdown
+  "57P03", // cannot_connect_now
+  "53300", // too_many_connections
+]);
+const CONNECTION_MESSAGES = [
+  /Connection terminated/,
+  /timeout exceeded when trying to connect/,
+  /Connection is closed/,
+];
+
+/** True if a store could not be reached or went away under the statement. */
+export function isStoreAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (CONNECTION_ERRORS.has(error.name) || CONNECTION_CODES.has(sqlState(error) ?? "")) return true;
+  return CONNECTION_MESSAGES.some((message) => message.test(error.message));
+}
+
+/** Turns a store's connection failure into one stable, retryable error that tells nothing of the inside. */
+export function failuresMiddleware(): Middleware {
+  return {
+    name: "Failures",
+    localAction(next, action) {
+      return async function (this: Service, ctx: Context) {
+        try {
+          return await next.call(this, ctx);
+        } catch (error) {
+          if (!isStoreAway(error)) throw error;
+          ctx.broker.logger.warn("A store is away", {
+            action: action.name,
+            error: String(error),
+            requestID: ctx.requestID,
+          });
+          throw new Unavailable({ retry_after: 2 });
+        }
+      };
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import type { Context, Middleware, Service } from "moleculer";
+import { Forbidden, Unauthenticated } from "../lib/errors.ts";
+import type { Meta } from "../lib/meta.ts";
+import { specOf } from "./contract.ts";
+
+/**
+ * Enforces each action's `permissions`, on the node that runs it, whoever calls: the gateway, another service or the
+ * REPL. An action that declares none is refused to everybody but Moleculer's own (`$node.*`).
+ */
+export function permissionsMiddleware(): Middleware {
+  return {
+    name: "Permissions",
+    localAction(next, action) {
+      const name = action.name ?? "";
+      if (name.startsWith("$")) return next;
+      const spec = specOf(name);
+      // The gateway's HTTP entry is a private action of moleculer-web and gets its requests from nobody but itself.
+      if (!spec) return action.visibility === "private" ? next : () => Promise.reject(new Forbidden({}));
+      const { permissions } = spec;
+      if (permissions.includes("public")) return next;
+      return function (this: Service, ctx: Context<unknown, Meta>) {
+        const { user } = ctx.meta;
+        // A person's request comes through the gateway, or from no service at all (the REPL).
+        const byService = ctx.caller !== null && !(ctx.caller === "gateway" && spec.rest !== undefined);
+        if (permissions.includes("service") && byService) return next.call(this, ctx);
+        if (!user) return Promise.reject(new Unauthenticated({}));
+        const allowed =
+          permissions.includes("user") || (permissions.includes("admin") && user.role === "admin");
+        return allowed ? next.call(this, ctx) : Promise.reject(new Forbidden({}));
+      };
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import type { SqlService } from "../lib/config.ts";
+import type { EventData, EventName } from "../lib/events.ts";
+import { newId } from "../lib/ids.ts";
+import { configOf } from "../lib/runtime.ts";
+import type { Mixin } from "../lib/service.ts";
+import type { Tx } from "../lib/stores/database.ts";
+import { Jobs, type QueueDefinition } from "../lib/stores/jobs.ts";
+import { shared } from "../lib/stores/shared.ts";
+import { contracts } from "../services/contracts.ts";
+
+/** What stands in a subscriber's queue. */
+interface Delivery {
+  action: string;
+  envelope: { event_id: string; event: EventName; occurred_at: string; data: object };
+}
+
+const SUBSCRIBERS = contracts.filter((contract) => Object.keys(contract.subscribes).length > 0);
+
+export const eventQueue = (subscriber: string) => `events-${subscriber}`;
+export const deadEventQueue = (subscriber: string) => `events-${subscriber}-dead`;
+
+/** Every subscriber has its queue in each publisher's database, so that publishing is part of the publisher's transaction. */
+const EVENT_QUEUES: QueueDefinition[] = SUBSCRIBERS.map(({ name }) => ({
+  name: eventQueue(name),
+  deadLetter: deadEventQueue(name),
+  retryLimit: 20,
+  retryDelay: 1,
+  retryBackoff: true,
+  retryDelayMax: 300,
+  expireInSeconds: 30,
+  deleteAfterSeconds: 3600,
+  retentionSeconds: 30 * 86_400,
+}));
+
+export interface JobsThis {
+  readonly jobs: Jobs;
+  /**
+   * Publishes a durable event in the caller's transaction. It is delivered to each subscriber's action until that
+   * acknowledges: at least once, in no order. @returns the event's id
+   */
+  readonly publish: <E extends EventName>(tx: Tx, event: E, data: EventData<E>) => Promise<string>;
+}
+
+/** Gives an SQL service durable jobs and events, in its own database. After `sql` in the list of mixins. */
+export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []): Mixin<JobsThis> {
+  return {
+    build(broker) {
+      const url = configOf(broker).databaseUrl(name);
+      return {
+        created() {
+          const own = shared(broker, `jobs ${url}`, () => {
+            const store = new Jobs(url, (error) => broker.logger.warn("Jobs", { error: error.message }));
+            return { store, close: () => store.stop() };
+          });
+          const publish = async <E extends EventName>(
+            tx: Tx,
+            event: E,
+            data: EventData<E>,
+          ): Promise<string> => {
+            const envelope = { event_id: newId(), event, occurred_at: new Date().toISOString(), data };
+            for (const subscriber of SUBSCRIBERS) {
+              const action = subscriber.subscribes[event];
+              if (action === undefined) continue;
+              const delivery: Delivery = { action: `${subscriber.name}.${action}`, envelope };
+              await own.send(tx, eventQueue(subscriber.name), delivery);
+            }
+            return envelope.event_id;
+          };
+          Object.assign(this, { jobs: own, publish });
+        },
+        async started() {
+          const own: Jobs = this.jobs;
+          for (const queue of [...EVENT_QUEUES, ...queues]) await own.queue(queue);
+          for (const subscriber of SUBSCRIBERS) {
+            await own.work<Delivery>(
+              eventQueue(subscriber.name),
+              { concurrency: 2 },
+              async ({ action, envelope }) => {
+                // The one place where an action's name is data: `subscribes` of the contracts was checked by the compiler.
+                await broker.call(action, envelope, { caller: name });
+              },
+            );
+          }
+        },
+      };
+    },
+  };
+}

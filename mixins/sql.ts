@@ -1,0 +1,56 @@
+import SequelizeAdapter from "moleculer-db-adapter-sequelize";
+import type { ModelStatic, Sequelize } from "sequelize";
+import type { SqlService } from "../lib/config.ts";
+import { DbService } from "../lib/moleculer-db.ts";
+import { configOf } from "../lib/runtime.ts";
+import type { Mixin } from "../lib/service.ts";
+import { sequelizeOf } from "../lib/stores/connect.ts";
+import { Database } from "../lib/stores/database.ts";
+import { type Migration, migrate } from "../lib/stores/migrate.ts";
+import { NO_ACTIONS } from "./no-actions.ts";
+
+export interface SqlThis<M> {
+  /** The service's own database, connected and migrated before `started` runs. */
+  readonly db: Database;
+  /** Its Sequelize models. */
+  readonly models: M;
+}
+
+interface SqlOptions<M> {
+  /** Defines the service's models in its schema; `main` is the one moleculer-db's own methods work on. */
+  models: (sequelize: Sequelize) => M;
+  migrations: readonly Migration[];
+}
+
+/**
+ * A Postgres schema named after the service, through moleculer-db's Sequelize adapter. Migrations, not `sync()`, make
+ * its tables.
+ */
+export function sql<M extends { main: ModelStatic<never> }>(
+  name: SqlService,
+  options: SqlOptions<M>,
+): Mixin<SqlThis<M>> {
+  return {
+    build(broker) {
+      const config = configOf(broker);
+      const sequelize = sequelizeOf(config.databaseUrl(name), config);
+      const db = new Database(sequelize);
+      const models = options.models(sequelize);
+      return {
+        mixins: [DbService],
+        actions: NO_ACTIONS,
+        // Set after Moleculer has merged the mixins, because merging deep-clones what it finds.
+        merged(schema: { adapter?: unknown; model?: unknown }) {
+          schema.adapter = new SequelizeAdapter(sequelize);
+          schema.model = models.main;
+        },
+        created() {
+          Object.assign(this, { db, models });
+        },
+        async started() {
+          if (config.MIGRATE === "auto") await migrate(db, name, options.migrations);
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { BrokerOptions } from "moleculer";
+import { brokerOptions } from "./lib/broker.ts";
+import { ConfigError, checkConfig, isEmbedded, loadConfig } from "./lib/config.ts";
+import { keptSecrets } from "./lib/embedded.ts";
+import { startEmbeddedPostgres } from "./lib/stores/embedded-postgres.ts";
+
+/** The part of moleculer-runner that this file sets: which service files it loads. */
+interface Runner {
+  servicePaths: string[];
+}
+
+/**
+ * What `moleculer-runner` starts a node with. Everything comes from the environment, read in lib/config.ts; the
+ * embedded shop's own Postgres and secrets are brought up here, before the first service.
+ */
+export default async function config(this: Runner): Promise<BrokerOptions> {
+  try {
+    return await nodeOptions(this);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+    process.exit(2);
+  }
+}
+
+async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
+  const { env } = process;
+  const { DATA_DIR, SERVICES } = checkConfig(env);
+  if (SERVICES.length > 0) {
+    // The runner would take SERVICES for file names.
+    delete env.SERVICES;
+    runner.servicePaths = SERVICES.map((name) => `services/${name}/${name}.service.ts`);
+  }
+  if (!isEmbedded(env)) return brokerOptions(loadConfig(env));
+
+  const { secrets, isNew } = await keptSecrets(DATA_DIR);
+  const postgres = await startEmbeddedPostgres({ dataDir: DATA_DIR });
+  if (isNew && !env.ADMIN_PASSWORD) {
+    console.error(
+      `This shop's admin: ${secrets.ADMIN_EMAIL}, password ${secrets.ADMIN_PASSWORD} (kept in ${DATA_DIR})`,
+    );
+  }
+  const config = loadConfig(env, { databaseUrl: postgres.url, secrets });
+  return brokerOptions(config, { afterStop: () => postgres.stop() });
+}

@@ -1,0 +1,97 @@
+import type { IncomingMessage } from "node:http";
+import getRawBody from "raw-body";
+import { Convert } from "typebox/value";
+import type { ActionSpec } from "../../lib/contract.ts";
+import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType } from "../../lib/errors.ts";
+
+/** Deeper than any honest request, and shallow enough that no recursion over it can overflow. */
+const MAX_DEPTH = 32;
+
+/** The media type of the body in lower case without its parameters; empty if there is none. */
+export function mediaType(req: IncomingMessage): string {
+  return (req.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+}
+
+export function hasBody(req: IncomingMessage): boolean {
+  return req.headers["transfer-encoding"] !== undefined || Number(req.headers["content-length"] ?? 0) > 0;
+}
+
+/** Reads the body as text. @throws PayloadTooLarge, MalformedRequest */
+export async function readText(req: IncomingMessage, limit: number): Promise<string> {
+  try {
+    return await getRawBody(req, { limit, length: req.headers["content-length"] ?? null, encoding: "utf-8" });
+  } catch (error) {
+    if (error instanceof Error && "type" in error && error.type === "entity.too.large") {
+      throw new PayloadTooLarge({ limit_bytes: limit });
+    }
+    throw new MalformedRequest({ reason: "The body ended early or is not valid UTF-8." });
+  }
+}
+
+/** Reads a JSON object. No body counts as an empty one. @throws UnsupportedMediaType, MalformedRequest */
+export async function readJson(req: IncomingMessage, limit: number): Promise<Record<string, unknown>> {
+  if (!hasBody(req)) return {};
+  const type = mediaType(req);
+  if (type !== "application/json" && !type.endsWith("+json"))
+    throw new UnsupportedMediaType({ expected: "application/json" });
+  const text = await readText(req, limit);
+  if (text.trim() === "") return {};
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    throw new MalformedRequest({ reason: "The body is not valid JSON." });
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
+    throw new MalformedRequest({ reason: "The body must be a JSON object." });
+  }
+  assertClean(parsed, 0);
+  return { ...parsed };
+}
+
+/**
+ * Refuses what passes a schema and still breaks things behind it: a `__proto__` key (it would set a prototype), a NUL
+ * in a string (Postgres can't store one), nesting without end.
+ */
+export function assertClean(value: unknown, depth: number): void {
+  if (typeof value === "string") {
+    if (value.includes("\u0000") || !value.isWellFormed()) {
+      throw new MalformedRequest({ reason: "A text holds a NUL or a broken character." });
+    }
+    return;
+  }
+  if (typeof value !== "object" || value === null) return;
+  if (depth >= MAX_DEPTH) throw new MalformedRequest({ reason: "The body is nested too deeply." });
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === "__proto__")
+      throw new MalformedRequest({ reason: "The body has a key that is not allowed." });
+    assertClean(key, depth);
+    assertClean(inner, depth + 1);
+  }
+}
+
+/** The query as an object. A key given twice is refused, where it would otherwise be anyone's guess which counts. */
+export function readQuery(url: string): Record<string, string> {
+  const start = url.indexOf("?");
+  const query: Record<string, string> = {};
+  if (start === -1) return query;
+  for (const [key, value] of new URLSearchParams(url.slice(start + 1))) {
+    if (Object.hasOwn(query, key))
+      throw new MalformedRequest({ reason: `The query has ${key} more than once.` });
+    if (key === "__proto__")
+      throw new MalformedRequest({ reason: "The query has a key that is not allowed." });
+    query[key] = value;
+  }
+  assertClean(query, 0);
+  return query;
+}
+
+/** Path and query are text: turns `"3"` into 3 and `"true"` into true where the contract wants that. */
+export function convertText(spec: ActionSpec, values: Record<string, string>): Record<string, unknown> {
+  const converted: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(values)) {
+    const schema = spec.params.properties[key];
+    converted[key] = schema === undefined ? value : Convert(schema, value);
+  }
+  return converted;
+}

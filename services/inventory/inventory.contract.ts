@@ -1,0 +1,123 @@
+import Type, { type Static } from "typebox";
+import { action, contract } from "../../lib/contract.ts";
+import { BelowReserved, InsufficientStock, ReservationReleased } from "../../lib/errors.ts";
+import { IntId, Nullable, Obj, Quantity, Timestamp, Uuid } from "../../lib/schema.ts";
+
+/** on_hand + sold = received; 0 ≤ reserved ≤ on_hand; available = on_hand − reserved. */
+export const StockLevel = Obj({
+  product_id: IntId(),
+  on_hand: Type.Integer(),
+  reserved: Type.Integer(),
+  available: Type.Integer(),
+  received: Type.Integer(),
+  sold: Type.Integer(),
+  version: Type.Integer({ description: "grows with each change of the level" }),
+});
+export type StockLevel = Static<typeof StockLevel>;
+
+export const LineItem = Obj({ product_id: IntId(), quantity: Quantity() });
+export type LineItem = Static<typeof LineItem>;
+
+export const Reservation = Obj({
+  order_id: Uuid(),
+  state: Type.Enum(["reserved", "committed", "released", "returned"]),
+  expires_at: Nullable(Timestamp()),
+});
+export type Reservation = Static<typeof Reservation>;
+
+export const Violation = Obj({
+  invariant: Type.String(),
+  message: Type.String(),
+  row: Type.Record(Type.String(), Type.Unknown()),
+});
+export type Violation = Static<typeof Violation>;
+
+export const inventoryContract = contract("inventory", {
+  levels: action({
+    summary: "Stock levels of products; one without a row has none",
+    permissions: ["service", "admin"],
+    params: Obj({ product_ids: Type.Array(IntId(), { minItems: 1, maxItems: 1000 }) }),
+    result: Type.Array(StockLevel),
+    idempotent: true,
+  }),
+  changes: action({
+    summary:
+      "Levels changed at or after a moment, in order of change: the feed from which products keeps its projection",
+    permissions: ["service"],
+    params: Obj({ since: Timestamp(), limit: Type.Integer({ minimum: 1, maximum: 5000 }) }),
+    result: Obj({ levels: Type.Array(StockLevel), until: Timestamp() }),
+    idempotent: true,
+  }),
+  set: action({
+    summary: "Set on hand; the difference counts as received",
+    permissions: ["service", "admin"],
+    params: Obj({ product_id: IntId(), on_hand: Type.Integer({ minimum: 0, maximum: 1_000_000_000 }) }),
+    result: StockLevel,
+    errors: [BelowReserved],
+  }),
+  setMany: action({
+    summary: "Set on hand of many products (imports, seeds); refusals are reported per product",
+    permissions: ["service"],
+    params: Obj({
+      levels: Type.Array(
+        Obj({ product_id: IntId(), on_hand: Type.Integer({ minimum: 0, maximum: 1_000_000_000 }) }),
+        { minItems: 1, maxItems: 1000 },
+      ),
+    }),
+    result: Obj({
+      levels: Type.Array(StockLevel),
+      refused: Type.Array(Obj({ product_id: IntId(), reserved: Type.Integer() })),
+    }),
+    idempotent: true,
+    timeout: 15_000,
+  }),
+  adjust: action({
+    summary: "Change on hand by a difference",
+    permissions: ["service", "admin"],
+    params: Obj({ product_id: IntId(), change: Type.Integer() }),
+    result: StockLevel,
+    errors: [BelowReserved],
+  }),
+  reserve: action({
+    summary:
+      "Reserve an order's items, all or none, until `expires_at`. Asked again it prolongs a live reservation; after a release it refuses",
+    permissions: ["service"],
+    params: Obj({
+      order_id: Uuid(),
+      items: Type.Array(LineItem, { minItems: 1, maxItems: 200 }),
+      expires_at: Timestamp(),
+    }),
+    result: Reservation,
+    errors: [InsufficientStock, ReservationReleased],
+    idempotent: true,
+  }),
+  release: action({
+    summary: "Give an order's reservation back; later calls of reserve for it are refused. Undo of reserve",
+    permissions: ["service"],
+    params: Obj({ order_id: Uuid() }),
+    result: Reservation,
+    idempotent: true,
+  }),
+  commit: action({
+    summary: "Turn a reservation into a sale",
+    permissions: ["service"],
+    params: Obj({ order_id: Uuid() }),
+    result: Reservation,
+    errors: [ReservationReleased],
+    idempotent: true,
+  }),
+  giveBack: action({
+    summary: "Put a cancelled order's items back: a sale returns to the shelf, a reservation is released",
+    permissions: ["service"],
+    params: Obj({ order_id: Uuid() }),
+    result: Reservation,
+    idempotent: true,
+  }),
+  audit: action({
+    summary: "Rows that break I1 (stock) or I4 (reservations past their time)",
+    permissions: ["service", "admin"],
+    params: Obj({}),
+    result: Obj({ checked: Type.Integer(), violations: Type.Array(Violation) }),
+    timeout: 60_000,
+  }),
+});

@@ -1,0 +1,125 @@
+import { randomBytes } from "node:crypto";
+import { ADMIN, type Shop } from "./shop.ts";
+
+// A test reads what the shop answered as any client would: as JSON whose shape it then asserts.
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  /** The parsed body; `{}` if there is none. */
+  body: { [key: string]: Json };
+  /** The value at a path of the body: `at("items", 0, "quantity")`; undefined if there is none. */
+  at: (...path: (string | number)[]) => Json | undefined;
+}
+
+export interface RequestOptions {
+  token?: string;
+  headers?: Record<string, string>;
+}
+
+/** Sends a request to a shop. A string body goes as it is, an object as JSON. */
+export async function send(
+  shop: Pick<Shop, "url">,
+  method: string,
+  path: string,
+  body?: object | string,
+  { token, headers = {} }: RequestOptions = {},
+): Promise<Answer> {
+  const response = await fetch(`${shop.url}${path}`, {
+    method,
+    headers: {
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const isJson = (response.headers.get("content-type") ?? "").startsWith("application/json");
+  const parsed: { [key: string]: Json } = text !== "" && isJson ? JSON.parse(text) : {};
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: parsed,
+    at: (...path) => valueAt(parsed, path),
+  };
+}
+
+function valueAt(value: Json | undefined, path: (string | number)[]): Json | undefined {
+  let current = value;
+  for (const key of path) {
+    if (Array.isArray(current) && typeof key === "number") current = current[key];
+    else if (typeof current === "object" && current !== null && !Array.isArray(current))
+      current = current[key];
+    else return undefined;
+  }
+  return current;
+}
+
+export interface TestUser {
+  id: string;
+  email: string;
+  password: string;
+  token: string;
+  refreshToken: string;
+}
+
+/** Registers a customer over REST. */
+export async function givenUser(shop: Shop): Promise<TestUser> {
+  const email = `user-${randomBytes(6).toString("hex")}@example.com`;
+  const password = "a-good-password";
+  const answer = await send(shop, "POST", "/api/auth/register", {
+    email,
+    password,
+    first_name: "Ada",
+    last_name: "Lovelace",
+  });
+  if (answer.status !== 201)
+    throw new Error(`register answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+  return {
+    id: String(answer.at("user", "id")),
+    email,
+    password,
+    token: String(answer.at("access_token")),
+    refreshToken: String(answer.at("refresh_token")),
+  };
+}
+
+/** An access token of the shop's admin. */
+export async function adminToken(shop: Shop): Promise<string> {
+  const answer = await send(shop, "POST", "/api/auth/login", ADMIN);
+  if (answer.status !== 200)
+    throw new Error(`login answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+  return String(answer.at("access_token"));
+}
+
+/** Adds a product over REST. @returns its id */
+export async function givenProduct(
+  shop: Shop,
+  token: string,
+  fields: { name?: string; price?: number; stock_quantity?: number; sku?: string; category_id?: number } = {},
+): Promise<number> {
+  const product = { name: "Coffee maker", price: 29.99, stock_quantity: 10, ...fields };
+  const answer = await send(shop, "POST", "/api/products", product, { token });
+  if (answer.status !== 201)
+    throw new Error(`POST /products answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+  return Number(answer.at("id"));
+}
+
+/**
+ * Waits until `check` gives a value that is neither undefined nor false: for what happens behind an answer (a job, an
+ * event). Looks again as soon as the event loop is free, and fails after `timeout` ms; it never just waits.
+ */
+export async function eventually<T>(
+  check: () => Promise<T | undefined | false>,
+  timeout = 10_000,
+): Promise<T> {
+  const deadline = Date.now() + timeout;
+  for (;;) {
+    const value = await check();
+    if (value !== undefined && value !== false) return value;
+    if (Date.now() > deadline) throw new Error(`It did not happen within ${timeout} ms.`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
