@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import type { Cluster } from "./embedded-postgres-cluster.ts";
+import { type Cluster, nameForPostgres } from "./embedded-postgres-cluster.ts";
 
 export interface Server {
   /** Stops Postgres and its guardian and waits for both. */
@@ -55,11 +55,12 @@ const KEPT_LINES = 10;
 export async function launch(
   options: Cluster & { flags: string[]; log: (line: string) => void },
 ): Promise<Server> {
-  const { binaries, directory, owner, environment, flags, log } = options;
+  const { programs, directory, user, environment, flags, log } = options;
+  const where = ["-D", nameForPostgres(options), "-c", markOf(directory)];
   const guardian = spawn(
     "/bin/sh",
-    ["-c", GUARDIAN, "molecart-guardian", binaries.postgres, "-D", directory, ...flags],
-    { ...owner, env: environment, cwd: "/", detached: true, stdio: ["pipe", "ignore", "pipe"] },
+    ["-c", GUARDIAN, "molecart-guardian", programs.postgres, ...where, ...flags],
+    { ...user, env: environment, cwd: directory, detached: true, stdio: ["pipe", "ignore", "pipe"] },
   );
   const exited = once(guardian, "exit");
   exited.catch(() => {}); // reported by stop()
@@ -138,7 +139,13 @@ async function readPostmasterPid(directory: string): Promise<number | undefined>
 /** Whether the process is a postmaster of this directory, and neither a recycled pid nor a zombie nobody reaps. */
 async function isPostmaster(pid: number, directory: string): Promise<boolean> {
   const args = await commandLine(pid).catch(() => "");
-  return args.includes(`/postgres -D ${directory} `) && !args.startsWith("/bin/sh ");
+  const isServer = args.includes("/postgres -D ") && !args.startsWith("/bin/sh ");
+  return isServer && args.includes(` -c ${markOf(directory)} `);
+}
+
+/** A setting without effect, which tells in the process list whose directory a server serves. */
+function markOf(directory: string): string {
+  return `molecart.directory=${directory}`;
 }
 
 async function commandLine(pid: number): Promise<string> {

