@@ -3,6 +3,7 @@ import { contractMiddleware } from "../middlewares/contract.ts";
 import { failuresMiddleware } from "../middlewares/failures.ts";
 import { permissionsMiddleware } from "../middlewares/permissions.ts";
 import type { Config } from "./config.ts";
+import { installLifecycle } from "./lifecycle.ts";
 import { provideConfig } from "./runtime.ts";
 import { closeShared } from "./stores/shared.ts";
 
@@ -26,14 +27,25 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
     heartbeatInterval: 2,
     heartbeatTimeout: 6,
     tracking: { enabled: true, shutdownTimeout: config.SHUTDOWN_TIMEOUT },
-    metrics: { enabled: config.NODE_ENV !== "test", reporter: [] },
+    metrics: {
+      enabled: true,
+      // Read by the gateway and lib/metrics.ts; Moleculer's own reporter would open a port on every interface.
+      reporter: [],
+      collectProcessMetrics: config.NODE_ENV !== "test",
+      // Moleculer keeps each sample this long for quantiles that nobody reads: as briefly as it goes.
+      defaultMaxAgeSeconds: 2,
+      defaultAgeBuckets: 2,
+    },
     // The first is the innermost: a refused call costs no check of params, a bug in a check no store error.
     middlewares: [
       contractMiddleware({ checkResults: config.NODE_ENV === "test" }),
       permissionsMiddleware(),
       failuresMiddleware(),
     ],
-    created: (broker) => provideConfig(broker, config),
+    created(broker) {
+      provideConfig(broker, config);
+      installLifecycle(broker);
+    },
     async stopped(broker) {
       await closeShared(broker);
       await afterStop?.();

@@ -98,6 +98,7 @@ const SPEC = {
   ORDERS_DATABASE_URL: url({ default: "" }),
   PAYMENTS_DATABASE_URL: url({ default: "" }),
   DATABASE_POOL: integer(1, 200)({ default: 8 }),
+  JOBS_POLL: num({ default: 2 }),
   MIGRATE: str({ choices: ["auto", "off"], default: "auto" }),
   MONGO_URL: url({ default: "" }),
   REDIS_URL: url({ default: "" }),
@@ -114,6 +115,7 @@ const SPEC = {
   PAYMENT_PROVIDER: str({ choices: ["sandbox"], default: "sandbox" }),
   PAYMENT_TIMEOUT: integer(100, 60_000)({ default: 4000 }),
   SANDBOX_WEBHOOK_SECRET: secret({ default: undefined }),
+  SAGA_LEASE: integer(500, 60_000)({ default: 8000 }),
   RESERVATION_TTL: seconds({ default: 900 }),
   CURRENCY: str({ default: "EUR" }),
   SHIPPING_FLAT: amount({ default: 0 }),
@@ -199,6 +201,8 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
   if (JWT_SECRET === "")
     problems.push("JWT_SECRET is required when DATABASE_URL is set (32 characters or more)");
   if (values.TAX_PERCENT < 0 || values.TAX_PERCENT > 100) problems.push("TAX_PERCENT must be from 0 to 100");
+  if (values.JOBS_POLL < 0.5 || values.JOBS_POLL > 30)
+    problems.push("JOBS_POLL must be from 0.5 to 30 seconds");
   for (const rule of values.PASSWORD_REQUIRE) {
     if (!["upper", "lower", "digit", "symbol"].includes(rule)) {
       problems.push(`PASSWORD_REQUIRE knows upper, lower, digit and symbol, not ${rule}`);

@@ -14,6 +14,9 @@ export class ShopError extends Errors.MoleculerError {
   }
 }
 
+/** The codes of all failures declared here. */
+const codes = new Set<string>();
+
 export interface FailureClass<D extends object> {
   new (data: D): ShopError;
   readonly code: string;
@@ -27,6 +30,7 @@ function failure<D extends object = Record<never, never>>(
   sentence: string | ((data: D) => string),
   retryable = false,
 ) {
+  codes.add(code);
   return class Failure extends ShopError {
     static readonly code: string = code;
     static readonly status: number = status;
@@ -54,13 +58,19 @@ export function failureData(error: unknown): Record<string, unknown> {
 }
 
 /**
- * True if a participant said clearly that it did not and will not do what was asked (a 4xx).
- * Everything else (timeout, lost node, 5xx) leaves the outcome unknown.
+ * True if a participant said clearly that it did not and will not do what was asked: one of the shop's own 4xx.
+ * Everything else (timeout, lost node, no such service yet, 5xx) leaves the outcome unknown.
  */
-export function isDefinite(error: unknown): boolean {
+export function isDefinite(error: unknown): error is ShopError {
   if (typeof error !== "object" || error === null || !("code" in error)) return false;
   const { code } = error;
-  return typeof code === "number" && code >= 400 && code < 500 && code !== 408 && code !== 429;
+  return (
+    codes.has(failureCode(error) ?? "") &&
+    typeof code === "number" &&
+    code >= 400 &&
+    code < 500 &&
+    code !== 429
+  );
 }
 
 // --- requests ---------------------------------------------------------------------------------------------------
@@ -83,6 +93,27 @@ export class NotFound extends failure<{ what: string; id?: string | number }>("N
   d.id === undefined ? `There is no such ${d.what}.` : `There is no ${d.what} ${d.id}.`,
 ) {}
 export class RouteNotFound extends failure("ROUTE_NOT_FOUND", 404, "There is nothing at this address.") {}
+export class MethodNotAllowed extends failure<{ allow: readonly string[] }>(
+  "METHOD_NOT_ALLOWED",
+  405,
+  (d) => `This address takes ${d.allow.join(", ")}.`,
+) {}
+export class RequestTooSlow extends failure(
+  "REQUEST_TOO_SLOW",
+  408,
+  "The request did not arrive in time.",
+  true,
+) {}
+export class AddressTooLong extends failure<{ limit_bytes: number }>(
+  "ADDRESS_TOO_LONG",
+  414,
+  (d) => `The address is longer than the ${d.limit_bytes} bytes allowed.`,
+) {}
+export class HeadersTooLarge extends failure(
+  "HEADERS_TOO_LARGE",
+  431,
+  "The request's headers are larger than allowed.",
+) {}
 export class PayloadTooLarge extends failure<{ limit_bytes: number }>(
   "PAYLOAD_TOO_LARGE",
   413,
@@ -113,6 +144,16 @@ export class InvalidToken extends failure("INVALID_TOKEN", 401, "The token is no
 export class InvalidCredentials extends failure("INVALID_CREDENTIALS", 401, "Email or password is wrong.") {}
 export class Forbidden extends failure("FORBIDDEN", 403, "You are not allowed to do this.") {}
 export class EmailTaken extends failure("EMAIL_TAKEN", 409, "There is already an account with this email.") {}
+export class AdminLockout extends failure(
+  "ADMIN_LOCKOUT",
+  409,
+  "An admin can't deactivate or demote themselves, nor the last active admin.",
+) {}
+export class TooManyAddresses extends failure<{ limit: number }>(
+  "TOO_MANY_ADDRESSES",
+  409,
+  (d) => `An account keeps at most ${d.limit} addresses: remove one first.`,
+) {}
 
 // --- catalogue and stock ----------------------------------------------------------------------------------------
 
@@ -187,6 +228,13 @@ export class OrderNotPayable extends failure<{ status: string }>(
   409,
   (d) => `An order that is ${d.status} can't be paid.`,
 ) {}
+/** The order stands in the database and will be finished or undone; only this request can't wait for it. */
+export class OrderOutcomeUnknown extends failure(
+  "ORDER_OUTCOME_UNKNOWN",
+  504,
+  "The order is taking longer than usual. It is safe to ask again with the same idempotency key.",
+  true,
+) {}
 export class AmountTooLarge extends failure(
   "AMOUNT_TOO_LARGE",
   422,
@@ -209,6 +257,13 @@ export class PaymentProviderUnavailable extends failure<{ retry_after: number }>
   "The payment provider can't be reached. Nothing was charged.",
   true,
 ) {}
+/** Never compensated on: asked again under the same key, the provider gives the one answer there is. */
+export class PaymentOutcomeUnknown extends failure(
+  "PAYMENT_OUTCOME_UNKNOWN",
+  504,
+  "The payment provider did not answer in time. It is safe to ask again: nothing is charged or refunded twice.",
+  true,
+) {}
 export class RefundTooLarge extends failure<{ refundable: number }>(
   "REFUND_TOO_LARGE",
   409,
@@ -218,6 +273,11 @@ export class NotRefundable extends failure<{ status: string }>(
   "NOT_REFUNDABLE",
   409,
   (d) => `A payment that is ${d.status} can't be refunded.`,
+) {}
+export class RefundRefused extends failure<{ reason: string }>(
+  "REFUND_REFUSED",
+  409,
+  "The payment provider refuses this refund.",
 ) {}
 export class InvalidSignature extends failure(
   "INVALID_SIGNATURE",

@@ -1,4 +1,5 @@
 import type { Principal } from "../services/auth/auth.contract.ts";
+import { Unauthenticated } from "./errors.ts";
 
 /** What travels beside the params of a call. Meta merges back from callee to caller: read it before any sub-call. */
 export interface Meta {
@@ -11,4 +12,10 @@ export interface Meta {
   clientIp?: string;
   $statusCode?: number;
   $responseHeaders?: Record<string, string>;
+}
+
+/** Who the request is from. Before any sub-call. @throws Unauthenticated for a guest */
+export function principalOf(meta: Meta): Principal {
+  if (!meta.user) throw new Unauthenticated({});
+  return meta.user;
 }

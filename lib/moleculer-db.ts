@@ -21,7 +21,7 @@ export interface DocumentAdapter<D> {
   count(options: { query?: DocumentQuery }): Promise<number>;
   findById(id: string): Promise<D | null>;
   insert(document: D): Promise<D>;
-  updateById(id: string, update: { $set: Partial<D> }): Promise<D | null>;
+  updateMany(query: DocumentQuery, update: { $set: Partial<D> }): Promise<number>;
   removeMany(query: DocumentQuery): Promise<number>;
 }
 

@@ -1,7 +1,15 @@
 import type { Context, Middleware, Service } from "moleculer";
+import type { Permission } from "../lib/contract.ts";
 import { Forbidden, Unauthenticated } from "../lib/errors.ts";
 import type { Meta } from "../lib/meta.ts";
 import { specOf } from "./contract.ts";
+
+/** Whether `permissions` let this person in; null or undefined is a guest. */
+export function mayPersonCall(permissions: readonly Permission[], user: Meta["user"]): boolean {
+  if (permissions.includes("public")) return true;
+  if (!user) return false;
+  return permissions.includes("user") || (permissions.includes("admin") && user.role === "admin");
+}
 
 /**
  * Enforces each action's `permissions`, on the node that runs it, whoever calls: the gateway, another service or the
@@ -23,10 +31,8 @@ export function permissionsMiddleware(): Middleware {
         // A person's request comes through the gateway, or from no service at all (the REPL).
         const byService = ctx.caller !== null && !(ctx.caller === "gateway" && spec.rest !== undefined);
         if (permissions.includes("service") && byService) return next.call(this, ctx);
-        if (!user) return Promise.reject(new Unauthenticated({}));
-        const allowed =
-          permissions.includes("user") || (permissions.includes("admin") && user.role === "admin");
-        return allowed ? next.call(this, ctx) : Promise.reject(new Forbidden({}));
+        if (mayPersonCall(permissions, user)) return next.call(this, ctx);
+        return Promise.reject(user ? new Forbidden({}) : new Unauthenticated({}));
       };
     },
   };

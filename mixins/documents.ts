@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { addCheck } from "../lib/health.ts";
 import { DbService } from "../lib/moleculer-db.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
@@ -33,7 +34,9 @@ export function documents<D extends { _id: string }>(
           schema.adapter = adapter;
         },
         created() {
-          Object.assign(this, { documents: new Documents<D>(adapter) });
+          const own = new Documents<D>(adapter);
+          Object.assign(this, { documents: own });
+          addCheck(broker, name, "documents", () => own.get("-"));
         },
         async started() {
           for (const fieldName of options.indexes) await adapter.db.ensureIndex({ fieldName });

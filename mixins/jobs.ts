@@ -1,5 +1,6 @@
 import type { SqlService } from "../lib/config.ts";
 import type { EventData, EventName } from "../lib/events.ts";
+import { addCheck } from "../lib/health.ts";
 import { newId } from "../lib/ids.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
@@ -16,6 +17,8 @@ interface Delivery {
 
 const SUBSCRIBERS = contracts.filter((contract) => Object.keys(contract.subscribes).length > 0);
 
+/** Who subscribes to any durable event. */
+export const subscriberNames = SUBSCRIBERS.map(({ name }) => name);
 export const eventQueue = (subscriber: string) => `events-${subscriber}`;
 export const deadEventQueue = (subscriber: string) => `events-${subscriber}-dead`;
 
@@ -45,11 +48,16 @@ export interface JobsThis {
 export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []): Mixin<JobsThis> {
   return {
     build(broker) {
-      const url = configOf(broker).databaseUrl(name);
+      const config = configOf(broker);
+      const url = config.databaseUrl(name);
       return {
         created() {
           const own = shared(broker, `jobs ${url}`, () => {
-            const store = new Jobs(url, (error) => broker.logger.warn("Jobs", { error: error.message }));
+            const store = new Jobs({
+              url,
+              pollSeconds: config.JOBS_POLL,
+              onError: (error) => broker.logger.warn("Jobs", { error: error.message }),
+            });
             return { store, close: () => store.stop() };
           });
           const publish = async <E extends EventName>(
@@ -67,6 +75,7 @@ export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []):
             return envelope.event_id;
           };
           Object.assign(this, { jobs: own, publish });
+          addCheck(broker, name, "jobs", () => own.ping());
         },
         async started() {
           const own: Jobs = this.jobs;

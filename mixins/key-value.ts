@@ -1,3 +1,4 @@
+import { addCheck } from "../lib/health.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
 import { poolOf } from "../lib/stores/connect.ts";
@@ -36,6 +37,7 @@ export function keyValue(): Mixin<KeyValueThis> {
             };
           });
           Object.assign(this, { kv });
+          addCheck(broker, this.name, "key-value", () => kv.ping());
         },
         async started() {
           await this.kv.ping();

@@ -1,12 +1,15 @@
 import SequelizeAdapter from "moleculer-db-adapter-sequelize";
-import type { ModelStatic, Sequelize } from "sequelize";
+import type { Model, ModelStatic, Sequelize } from "sequelize";
 import type { SqlService } from "../lib/config.ts";
+import { addCheck } from "../lib/health.ts";
 import { DbService } from "../lib/moleculer-db.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
 import { sequelizeOf } from "../lib/stores/connect.ts";
 import { Database } from "../lib/stores/database.ts";
 import { type Migration, migrate } from "../lib/stores/migrate.ts";
+import { Pinger } from "../lib/stores/pinger.ts";
+import { shared } from "../lib/stores/shared.ts";
 import { NO_ACTIONS } from "./no-actions.ts";
 
 export interface SqlThis<M> {
@@ -26,7 +29,7 @@ interface SqlOptions<M> {
  * A Postgres schema named after the service, through moleculer-db's Sequelize adapter. Migrations, not `sync()`, make
  * its tables.
  */
-export function sql<M extends { main: ModelStatic<never> }>(
+export function sql<M extends { main: ModelStatic<Model> }>(
   name: SqlService,
   options: SqlOptions<M>,
 ): Mixin<SqlThis<M>> {
@@ -46,6 +49,12 @@ export function sql<M extends { main: ModelStatic<never> }>(
         },
         created() {
           Object.assign(this, { db, models });
+          const url = config.databaseUrl(name);
+          const pinger = shared(broker, `ping ${url}`, () => {
+            const store = new Pinger(url);
+            return { store, close: () => store.close() };
+          });
+          addCheck(broker, name, "database", () => pinger.ping());
         },
         async started() {
           if (config.MIGRATE === "auto") await migrate(db, name, options.migrations);

@@ -30,8 +30,9 @@ export class Documents<D extends { _id: string }> {
     }
   }
 
-  async set(id: string, fields: Partial<D>): Promise<void> {
-    await this.#adapter.updateById(id, { $set: fields });
+  /** Sets fields of the documents that match, each in one step: a condition on the old value decides races. */
+  async setWhere(query: DocumentQuery, fields: Partial<D>): Promise<void> {
+    await this.#adapter.updateMany(query, { $set: fields });
   }
 
   removeMany(query: DocumentQuery): Promise<number> {

@@ -12,6 +12,13 @@ export interface WorkerOptions {
   concurrency?: number;
 }
 
+interface JobsOptions {
+  url: string;
+  /** s between looks for jobs that became due; new ones are announced by NOTIFY. 0.5 at least. */
+  pollSeconds: number;
+  onError: (error: Error) => void;
+}
+
 /**
  * Durable jobs on a service's own database (pg-boss): they are put in by the caller's transaction, and leased,
  * retried, and dead-lettered by Postgres. A job is a promise that something gets done, not the fast way to do it.
@@ -22,7 +29,10 @@ export class Jobs {
   readonly #queues = new Map<string, Promise<void>>();
   readonly #workers = new Set<string>();
 
-  constructor(url: string, onError: (error: Error) => void) {
+  readonly #pollSeconds: number;
+
+  constructor({ url, pollSeconds, onError }: JobsOptions) {
+    this.#pollSeconds = pollSeconds;
     this.#boss = new PgBoss({
       connectionString: url,
       schema: "pgboss",
@@ -30,8 +40,9 @@ export class Jobs {
       application_name: "molecart-jobs",
       useListenNotify: true,
       schedule: false,
-      superviseIntervalSeconds: 5,
-      monitorIntervalSeconds: 5,
+      // How soon the jobs of a node that died are given to another, beyond their `expireInSeconds`.
+      superviseIntervalSeconds: 2,
+      monitorIntervalSeconds: 2,
       maintenanceIntervalSeconds: 300,
       monitorVacuum: false,
       reindex: false,
@@ -69,6 +80,11 @@ export class Jobs {
     await this.#boss.send(queue, data, { ...options, ...through(tx) });
   }
 
+  /** Takes a job away that is no longer needed, in the caller's transaction. */
+  async remove(tx: Tx, queue: string, id: string): Promise<void> {
+    await this.#boss.deleteJob(queue, id, through(tx));
+  }
+
   /** Puts several jobs of one queue into the caller's transaction, by one statement. */
   async sendAll(tx: Tx, queue: string, jobs: readonly { data: object; startAfter?: Date }[]): Promise<void> {
     if (jobs.length > 0) await this.#boss.insert(queue, [...jobs], through(tx));
@@ -88,7 +104,12 @@ export class Jobs {
     await this.start();
     await this.#boss.work<T>(
       queue,
-      { pollingIntervalSeconds: 2, batchSize: 1, localConcurrency: options.concurrency ?? 2 },
+      {
+        pollingIntervalSeconds: this.#pollSeconds,
+        notifyPollingIntervalSeconds: this.#pollSeconds,
+        batchSize: 1,
+        localConcurrency: options.concurrency ?? 2,
+      },
       async (jobs) => {
         for (const job of jobs) await handle(job.data, job.retryCount);
       },
@@ -100,6 +121,11 @@ export class Jobs {
     if (this.#started === undefined) return;
     await this.#started.catch(() => undefined);
     await this.#boss.stop({ graceful: true, timeout: 5_000 });
+  }
+
+  /** Throws if the queues can't be reached. */
+  async ping(): Promise<void> {
+    await this.#boss.schemaVersion();
   }
 
   /** pg-boss itself, for what only an operator does: counting, redriving. */

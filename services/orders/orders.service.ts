@@ -1,3 +1,186 @@
-import { placeholder } from "../../lib/placeholder.ts";
+import { Unauthenticated } from "../../lib/errors.ts";
+import { configOf } from "../../lib/runtime.ts";
+import { type PageParams, pageOf } from "../../lib/schema.ts";
+import { type Ctx, defineService } from "../../lib/service.ts";
+import { jobs } from "../../mixins/jobs.ts";
+import { sql } from "../../mixins/sql.ts";
+import type { Principal } from "../auth/auth.contract.ts";
+import { auditPage, undelivered } from "./audit.ts";
+import { closeOrder, confirmUnpaid, expireOrder, followRefund, moveOrder, payOrder } from "./changes.ts";
+import { checkout, markReplayed } from "./checkout.ts";
+import { CheckoutAnswers } from "./checkout-answers.ts";
+import { migrations } from "./migrations/index.ts";
+import { OrderStore } from "./order-store.ts";
+import { orderView } from "./order-view.ts";
 import { ordersContract } from "./orders.contract.ts";
-export default placeholder(ordersContract);
+import { defineModels } from "./orders.model.ts";
+import type { OrdersParts } from "./saga-context.ts";
+import { driveSaga, goesOn, resumeSaga, WHILE_ASKED } from "./saga-driver.ts";
+import { EXPIRY_QUEUE, SAGA_QUEUE, SagaStore } from "./saga-store.ts";
+import { listSagas, sagaOf } from "./sagas.ts";
+
+const SWEEP_EVERY = 3_600_000;
+
+export default defineService(ordersContract)({
+  mixins: [sql("orders", { models: defineModels, migrations }), jobs("orders", [SAGA_QUEUE, EXPIRY_QUEUE])],
+
+  state() {
+    const config = configOf(this.broker);
+    const parts: OrdersParts = {
+      db: this.db,
+      orders: new OrderStore(this.db, this.publish),
+      sagas: new SagaStore(this.db, this.jobs, this.broker.nodeID, config.SAGA_LEASE),
+      answers: new CheckoutAnswers(this.db),
+      config,
+    };
+    const sweep = setInterval(() => {
+      parts.answers
+        .sweep()
+        .catch((error: unknown) =>
+          this.logger.warn("Could not sweep idempotency keys", { error: String(error) }),
+        );
+    }, SWEEP_EVERY);
+    return { parts, sweep };
+  },
+
+  actions: {
+    async checkout(ctx) {
+      const { order, replayed } = await checkout(this.parts, ctx, userOf(ctx).id);
+      if (replayed) markReplayed(ctx.meta);
+      return { order };
+    },
+
+    async list(ctx) {
+      return await orderPage(
+        this.parts.orders,
+        { user_id: userOf(ctx).id, status: ctx.params.status },
+        ctx.params,
+      );
+    },
+
+    async get(ctx) {
+      const { order, items, history } = await this.parts.orders.get(ctx.params.id, ownerOf(ctx));
+      return orderView(order, items, history);
+    },
+
+    async history(ctx) {
+      const { order, items, history } = await this.parts.orders.get(ctx.params.id, ownerOf(ctx));
+      return { history: orderView(order, items, history).history };
+    },
+
+    async cancel(ctx) {
+      const user = userOf(ctx);
+      const { id, reason } = ctx.params;
+      const userId = ownerOf(ctx);
+      await closeOrder(this.parts, ctx, id, "cancelled", {
+        actor: user.role === "admin" && userId === undefined ? "admin" : "customer",
+        ...(userId === undefined ? {} : { userId }),
+        reason: reason ?? "cancelled_by_customer",
+      });
+      return await this.parts.orders.view(id);
+    },
+
+    async setStatus(ctx) {
+      const { id, status, reason } = ctx.params;
+      if (status === "cancelled" || status === "refunded") {
+        await closeOrder(this.parts, ctx, id, status, {
+          actor: "admin",
+          reason: reason ?? `${status}_by_admin`,
+        });
+      } else if (status === "confirmed" || status === "pending") {
+        const { order } = await this.parts.orders.get(id);
+        if (status === "pending" || order.status !== "pending")
+          await moveOrder(this.parts, id, status, reason);
+        else await confirmUnpaid(this.parts, ctx, id);
+      } else {
+        await moveOrder(this.parts, id, status, reason);
+      }
+      return await this.parts.orders.view(id);
+    },
+
+    async listAll(ctx) {
+      const { user_id, status, from, to } = ctx.params;
+      return await orderPage(this.parts.orders, { user_id, status, from, to }, ctx.params);
+    },
+
+    async listByUser(ctx) {
+      return await orderPage(
+        this.parts.orders,
+        { user_id: ctx.params.user_id, status: ctx.params.status },
+        ctx.params,
+      );
+    },
+
+    async pay(ctx) {
+      const { order_id, user_id, payment_method } = ctx.params;
+      return { payment_id: await payOrder(this.parts, ctx, order_id, user_id, payment_method) };
+    },
+
+    async onPaymentRefunded(ctx) {
+      await followRefund(this.parts, ctx, ctx.params.data);
+      return null;
+    },
+
+    async sagas(ctx) {
+      return await listSagas(this.db, ctx.params);
+    },
+
+    async redriveSaga(ctx) {
+      const { order_id } = ctx.params;
+      const parked = await this.parts.sagas.parkedOf(order_id);
+      const saga = parked && (await this.parts.sagas.redrive(parked));
+      if (saga) {
+        try {
+          await driveSaga(this.parts, ctx, saga, await this.parts.orders.get(order_id), WHILE_ASKED);
+        } catch (error) {
+          if (!goesOn(error)) throw error;
+        }
+      }
+      return await sagaOf(this.db, order_id);
+    },
+
+    async audit(ctx) {
+      return await auditPage(this.db, ctx.params.after, ctx.params.limit);
+    },
+
+    async deadLetters() {
+      return await undelivered(this.db);
+    },
+  },
+
+  async started() {
+    await this.jobs.work<{ saga_id: string }>(SAGA_QUEUE.name, { concurrency: 4 }, async ({ saga_id }) => {
+      await resumeSaga(this.parts, this, saga_id);
+    });
+    await this.jobs.work<{ order_id: string }>(
+      EXPIRY_QUEUE.name,
+      { concurrency: 1 },
+      async ({ order_id }) => {
+        await expireOrder(this.parts, this, order_id);
+      },
+    );
+  },
+
+  async stopped() {
+    clearInterval(this.sweep);
+  },
+});
+
+function userOf(ctx: Ctx): Principal {
+  const { user } = ctx.meta;
+  if (!user) throw new Unauthenticated({});
+  return user;
+}
+
+/** Whose orders the caller may see: their own; an admin (and another service) everybody's. */
+function ownerOf(ctx: Ctx): string | undefined {
+  const user = userOf(ctx);
+  return user.role === "admin" ? undefined : user.id;
+}
+
+/** Orders by a filter, newest first, as the lists answer them. */
+async function orderPage(store: OrderStore, filter: Parameters<OrderStore["list"]>[0], params: PageParams) {
+  const { limit, offset, pagination } = pageOf(params);
+  const { orders, total } = await store.list(filter, limit, offset);
+  return { orders, pagination: pagination(total) };
+}

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { ADMIN, type Shop } from "./shop.ts";
+import { ADMIN } from "./env.ts";
+import type { Shop } from "./shop.ts";
 
 // A test reads what the shop answered as any client would: as JSON whose shape it then asserts.
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };

@@ -7,7 +7,7 @@ import { call } from "../../lib/call.ts";
 import { type Config, loadConfig } from "../../lib/config.ts";
 import type { ServiceFactory } from "../../lib/service.ts";
 import { services } from "../../services/services.ts";
-import { TEMPLATE_DATABASE, TEST_ENV } from "./env.ts";
+import { SECRETS, TEMPLATE_DATABASE, TEST_ENV } from "./env.ts";
 
 export interface Shop {
   broker: ServiceBroker;
@@ -38,12 +38,7 @@ export async function startShop({ env = {}, replace = {}, databaseUrl }: ShopOpt
     { ...TEST_ENV, ...env },
     {
       databaseUrl: url,
-      secrets: {
-        JWT_SECRET: "test-secret-test-secret-test-secret-0",
-        SANDBOX_WEBHOOK_SECRET: "test-webhook-secret-test-webhook-secret",
-        ADMIN_EMAIL: ADMIN.email,
-        ADMIN_PASSWORD: ADMIN.password,
-      },
+      secrets: SECRETS,
     },
   );
   const broker = new ServiceBroker({
@@ -70,8 +65,6 @@ function portOf(broker: ServiceBroker): number {
   if (typeof address !== "object" || address === null) throw new Error("The gateway does not listen.");
   return address.port;
 }
-
-export const ADMIN = { email: "admin@molecart.local", password: "admin-password-1" };
 
 /** A new database with every migration applied. @returns its URL */
 export async function createDatabase(): Promise<string> {

@@ -1,0 +1,81 @@
+import type { ServiceBroker } from "moleculer";
+import { isStopping } from "./lifecycle.ts";
+
+/** Cheap questions to the stores of this node's services: may they be used right now? */
+
+const TIMEOUT = 1000;
+/** ms an answer is good for: probes of any number cost the stores one question a second. */
+const FRESH = 1000;
+
+interface Check {
+  service: string;
+  store: string;
+  ask: () => Promise<unknown>;
+}
+
+interface Node {
+  checks: Check[];
+  last?: { at: number; failing: Promise<FailingCheck[]> };
+}
+
+/** A store that did not answer, and the service that needs it. */
+export interface FailingCheck {
+  service: string;
+  store: string;
+}
+
+const nodes = new WeakMap<ServiceBroker, Node>();
+
+/**
+ * Adds a question to a store of one of this node's services; for mixins, at `created`.
+ * @param ask rejects, or takes longer than a second, if the store can't be used
+ */
+export function addCheck(
+  broker: ServiceBroker,
+  service: string,
+  store: string,
+  ask: () => Promise<unknown>,
+): void {
+  const node = nodes.get(broker) ?? { checks: [] };
+  nodes.set(broker, node);
+  node.checks.push({ service, store, ask });
+}
+
+/** Asks every store of this node, at most once a second. @returns those that did not answer */
+export function failingChecks(broker: ServiceBroker): Promise<FailingCheck[]> {
+  const node = nodes.get(broker);
+  if (!node) return Promise.resolve([]);
+  if (!node.last || Date.now() - node.last.at >= FRESH) {
+    node.last = { at: Date.now(), failing: askAll(node.checks) };
+  }
+  return node.last.failing;
+}
+
+async function askAll(checks: readonly Check[]): Promise<FailingCheck[]> {
+  const failing = await Promise.all(
+    checks.map(async ({ service, store, ask }) => ((await answers(ask)) ? [] : [{ service, store }])),
+  );
+  return failing.flat();
+}
+
+async function answers(ask: () => Promise<unknown>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, TIMEOUT, false);
+  try {
+    return await Promise.race([ask().then(() => true), late]);
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Whether this node may be given requests: its services have started, their stores answer, and it is not on its way out.
+ * @returns what stands against it; empty when it is ready
+ */
+export async function notReady(broker: ServiceBroker): Promise<string[]> {
+  if (isStopping(broker)) return ["stopping"];
+  if (!broker.started) return ["starting"];
+  return (await failingChecks(broker)).map(({ service, store }) => `${service}: ${store}`);
+}

@@ -1,0 +1,37 @@
+import type { ServiceBroker } from "moleculer";
+
+/**
+ * How a node goes down. Moleculer stops all services at once; what lets requests in must have closed its door, and the
+ * requests inside must have ended, before the first database pool closes.
+ */
+interface Lifecycle {
+  stopping: boolean;
+  before: (() => Promise<void>)[];
+}
+
+const nodes = new WeakMap<ServiceBroker, Lifecycle>();
+
+/** Makes the broker's `stop` run what {@link beforeStop} was given. Once, where the broker is made. */
+export function installLifecycle(broker: ServiceBroker): void {
+  const lifecycle: Lifecycle = { stopping: false, before: [] };
+  nodes.set(broker, lifecycle);
+  const stop = broker.stop;
+  broker.stop = async () => {
+    // Moleculer calls it again when the process exits.
+    if (!lifecycle.stopping) {
+      lifecycle.stopping = true;
+      await Promise.allSettled(lifecycle.before.map((work) => work()));
+    }
+    await stop.call(broker);
+  };
+}
+
+/** Has `work` run to its end when the node is asked to stop, while every service still answers. */
+export function beforeStop(broker: ServiceBroker, work: () => Promise<void>): void {
+  nodes.get(broker)?.before.push(work);
+}
+
+/** True from the moment the node was asked to stop: readiness fails first. */
+export function isStopping(broker: ServiceBroker): boolean {
+  return nodes.get(broker)?.stopping ?? false;
+}

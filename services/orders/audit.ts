@@ -1,0 +1,90 @@
+import type { Database } from "../../lib/stores/database.ts";
+import { deadEventQueue, eventQueue, subscriberNames } from "../../mixins/jobs.ts";
+import type { Violation } from "../inventory/inventory.contract.ts";
+import type { OrderStatus } from "./order-state.ts";
+
+/** s after which an undelivered event counts as late: the worker polls every 2 s, and retries back off. */
+const LATE_AFTER = 60;
+
+export interface AuditRow {
+  order_id: string;
+  number: string;
+  status: OrderStatus;
+  /** Minor units. */
+  total: number;
+  refunded: number;
+  paid: boolean;
+  saga: string | null;
+  saga_age_ms: number | null;
+  overdue_ms: number | null;
+}
+
+/** A page of what I2 and I3 need to know of each order, by id. */
+export async function auditPage(
+  db: Database,
+  after: string | undefined,
+  limit: number,
+): Promise<{ orders: AuditRow[]; next: string | null }> {
+  const orders = await db.rows<AuditRow>(
+    `SELECT o.id AS order_id, o.number, o.status, o.total, o.refunded, o.payment_id IS NOT NULL AS paid,
+       s.state AS saga,
+       (extract(epoch FROM now() - s.created_at) * 1000)::float8 AS saga_age_ms,
+       CASE WHEN s.state = 'waiting' AND o.reserved_until < now()
+         THEN (extract(epoch FROM now() - o.reserved_until) * 1000)::float8 END AS overdue_ms
+     FROM orders.orders o
+     LEFT JOIN orders.sagas s ON s.order_id = o.id AND s.state NOT IN ('done', 'undone')
+     WHERE ($1::uuid IS NULL OR o.id > $1) ORDER BY o.id LIMIT $2`,
+    [after ?? null, limit],
+  );
+  const round = (ms: number | null) => (ms === null ? null : Math.max(0, Math.round(ms)));
+  return {
+    orders: orders.map((row) => ({
+      ...row,
+      saga_age_ms: round(row.saga_age_ms),
+      overdue_ms: round(row.overdue_ms),
+    })),
+    next: orders.length === limit ? (orders.at(-1)?.order_id ?? null) : null,
+  };
+}
+
+interface EventJob {
+  id: string;
+  queue: string;
+  event: string | null;
+  event_id: string | null;
+  attempts: number;
+  age_s: number;
+}
+
+/** Durable events in this database that were given up, or wait too long. */
+export async function undelivered(
+  db: Database,
+): Promise<{ checked: number; dead: Violation[]; late: Violation[] }> {
+  const live = subscriberNames.map(eventQueue);
+  const dead = subscriberNames.map(deadEventQueue);
+  const columns = `id, name AS queue, data->'envelope'->>'event' AS event, data->'envelope'->>'event_id' AS event_id,
+    retry_count AS attempts, extract(epoch FROM now() - created_on)::float8 AS age_s`;
+  const [deadJobs, lateJobs, [count]] = await Promise.all([
+    db.rows<EventJob>(
+      `SELECT ${columns} FROM pgboss.job WHERE name = ANY($1) AND state < 'completed' ORDER BY created_on LIMIT 100`,
+      [dead],
+    ),
+    db.rows<EventJob>(
+      `SELECT ${columns} FROM pgboss.job WHERE name = ANY($1) AND state < 'completed'
+         AND created_on < now() - make_interval(secs => ${LATE_AFTER}) ORDER BY created_on LIMIT 100`,
+      [live],
+    ),
+    db.rows<{ checked: number }>("SELECT count(*)::integer AS checked FROM pgboss.job WHERE name = ANY($1)", [
+      [...live, ...dead],
+    ]),
+  ]);
+  return {
+    checked: count?.checked ?? 0,
+    dead: deadJobs.map((job) => violation(job, "was given up after its last retry")),
+    late: lateJobs.map((job) => violation(job, `has not been delivered for ${Math.round(job.age_s)} s`)),
+  };
+}
+
+function violation(job: EventJob, what: string): Violation {
+  return { invariant: "I5", message: `${job.event ?? "An event"} in ${job.queue} ${what}.`, row: { ...job } };
+}

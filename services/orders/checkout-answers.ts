@@ -1,0 +1,102 @@
+import { createHash } from "node:crypto";
+import { IdempotencyInProgress, IdempotencyMismatch, ShopError } from "../../lib/errors.ts";
+import type { Database, Tx } from "../../lib/stores/database.ts";
+import type { Order } from "./orders.contract.ts";
+import type { Refusal } from "./saga.ts";
+
+/** The first answer under a user's idempotency key, as it is kept. */
+export type Answer = { order: Order } | { failure: Omit<Refusal, "step"> };
+
+interface KeyRow {
+  request_hash: string;
+  order_id: string;
+  answer: Answer | null;
+}
+
+/** Hours that an answer is given again. */
+const KEPT_HOURS = 24;
+
+/** The same for the same request, however its keys are ordered. */
+export function requestHash(params: object): string {
+  return createHash("sha256").update(canonical(params)).digest("hex");
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+    return `{${entries.map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`).join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
+
+/** Idempotency keys of POST /orders: written with the order, answered with what decides it. */
+export class CheckoutAnswers {
+  readonly #db: Database;
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /**
+   * What is known under this key.
+   * @throws IdempotencyMismatch if it was another request
+   */
+  async find(
+    userId: string,
+    key: string,
+    hash: string,
+  ): Promise<{ orderId: string; answer: Answer | null } | undefined> {
+    const row = await this.#db.one<KeyRow>(
+      `SELECT request_hash, order_id, answer FROM orders.checkout_keys
+       WHERE user_id = $1 AND key = $2 AND created_at > now() - make_interval(hours => ${KEPT_HOURS})`,
+      [userId, key],
+    );
+    if (!row) return undefined;
+    if (row.request_hash !== hash) throw new IdempotencyMismatch({});
+    return { orderId: row.order_id, answer: row.answer };
+  }
+
+  /**
+   * Claims the key for an order, in the transaction that writes the order.
+   * @throws IdempotencyInProgress if another request was faster
+   */
+  async claim(tx: Tx, userId: string, key: string, hash: string, orderId: string): Promise<void> {
+    const rows = await this.#db.rows(
+      `INSERT INTO orders.checkout_keys AS k (user_id, key, request_hash, order_id) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (user_id, key) DO UPDATE
+         SET request_hash = excluded.request_hash, order_id = excluded.order_id, answer = NULL, created_at = now()
+         WHERE k.created_at <= now() - make_interval(hours => ${KEPT_HOURS})
+       RETURNING key`,
+      [userId, key, hash, orderId],
+      tx,
+    );
+    if (rows.length === 0) throw new IdempotencyInProgress({});
+  }
+
+  /** Keeps the answer, if the order was made under a key and has none yet. */
+  async keep(tx: Tx, orderId: string, make: () => Promise<Answer>): Promise<void> {
+    const [open] = await this.#db.rows(
+      "SELECT key FROM orders.checkout_keys WHERE order_id = $1 AND answer IS NULL",
+      [orderId],
+      tx,
+    );
+    if (!open) return;
+    await this.#db.rows(
+      "UPDATE orders.checkout_keys SET answer = $2 WHERE order_id = $1 AND answer IS NULL RETURNING key",
+      [orderId, JSON.stringify(await make())],
+      tx,
+    );
+  }
+
+  /** Forgets keys past their time. */
+  async sweep(): Promise<void> {
+    await this.#db.rows(
+      `DELETE FROM orders.checkout_keys WHERE created_at < now() - make_interval(hours => ${KEPT_HOURS}) RETURNING key`,
+    );
+  }
+}
+
+/** The failure that ended a checkout, as the client was or will be told. */
+export function failureOf({ code, status, message, data }: Omit<Refusal, "step">): ShopError {
+  return new ShopError(message, status, code, data, status >= 500);
+}

@@ -1,0 +1,40 @@
+import { call } from "../../lib/call.ts";
+import { done, type SagaDefinition, type Step } from "./saga.ts";
+import type { SagaContext } from "./saga-context.ts";
+
+/**
+ * What follows when an order has been cancelled or refunded: the money goes back, then the goods. The order's status
+ * has changed already, in the transaction that began this saga, so nothing can ship in between; there is no way back.
+ */
+
+const refund: Step<SagaContext> = {
+  name: "refund",
+  async run({ caller, db, orders, record, saga }) {
+    const { refunded } = await call(caller, "payments.cancelOrder", {
+      order_id: record.order.id,
+      reason: saga.data.reason ?? record.order.status,
+    });
+    await db.transaction(async (tx) => await orders.noteRefunded(tx, record.order.id, refunded));
+    return done;
+  },
+};
+
+const giveBack: Step<SagaContext> = {
+  name: "give back",
+  async run({ caller, record, saga }) {
+    if (saga.data.returns_stock) await call(caller, "inventory.giveBack", { order_id: record.order.id });
+    return done;
+  },
+};
+
+export const closingSaga: SagaDefinition<SagaContext> = {
+  kind: "closing",
+  steps: [refund, giveBack],
+  async finished({ db, sagas, saga }) {
+    await db.transaction(async (tx) => await sagas.end(tx, saga, "done"));
+  },
+  /** Neither participant refuses these; if one should, an operator has to look. */
+  async undone(_context, refusal) {
+    throw new Error(`${refusal.step} was refused: ${refusal.message}`);
+  },
+};

@@ -1,0 +1,256 @@
+import { NotFound } from "../../lib/errors.ts";
+import type { EventData, OrderEventName } from "../../lib/events.ts";
+import type { Database, Tx } from "../../lib/stores/database.ts";
+import type { JobsThis } from "../../mixins/jobs.ts";
+import { type OrderStatus, predecessorsOf } from "./order-state.ts";
+import { type HistoryRow, type ItemRow, orderView, summaryView } from "./order-view.ts";
+import type { Order, OrderSummary, ShippingAddress } from "./orders.contract.ts";
+import type { OrderAttributes } from "./orders.model.ts";
+import type { PricedItem, Totals } from "./pricing.ts";
+
+export type Actor = "customer" | "admin" | "system";
+
+export interface NewOrder {
+  id: string;
+  user_id: string;
+  items: readonly PricedItem[];
+  totals: Totals;
+  currency: string;
+  shipping_address: ShippingAddress;
+  cart_id: string | null;
+  synthetic: boolean;
+}
+
+/** An order with what belongs to it, as the saga's steps and the events need it. */
+export interface OrderRecord {
+  order: OrderAttributes;
+  items: ItemRow[];
+  history: HistoryRow[];
+}
+
+interface OrderFilter {
+  user_id?: string;
+  status?: OrderStatus;
+  from?: string;
+  to?: string;
+}
+
+/** Fields of orders.orders that a change of status may set along with it. */
+interface StatusFields {
+  reason?: string | null;
+  payment?: { id: string; provider: string };
+  cancel_reason?: string | null;
+}
+
+const RECORD = `
+  SELECT to_jsonb(o) AS order,
+    (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.product_id), '[]')
+       FROM orders.items i WHERE i.order_id = o.id) AS items,
+    (SELECT coalesce(jsonb_agg(to_jsonb(h) - 'order_id' - 'id' ORDER BY h.id), '[]')
+       FROM orders.history h WHERE h.order_id = o.id) AS history
+  FROM orders.orders o WHERE o.id = $1`;
+
+/** Orders in Postgres. */
+export class OrderStore {
+  readonly #db: Database;
+  readonly #publish: JobsThis["publish"];
+  constructor(db: Database, publish: JobsThis["publish"]) {
+    this.#db = db;
+    this.#publish = publish;
+  }
+
+  /**
+   * Writes an order with its items and its first history row, in the caller's transaction.
+   * @throws a unique violation of `orders_live_cart` if the cart was ordered already
+   */
+  async insert(tx: Tx, order: NewOrder): Promise<OrderRecord> {
+    const { subtotal, shipping, tax, total } = order.totals;
+    const row = await this.#db.one<OrderRecord>(
+      `WITH o AS (
+         INSERT INTO orders.orders (id, number, user_id, status, currency, subtotal, shipping, tax, total,
+           shipping_address, cart_id, synthetic)
+         VALUES ($1, 'MC-' || lpad(nextval('orders.order_number')::text, 6, '0'), $2, 'pending', $3, $4, $5, $6, $7,
+           $8, $9, $10)
+         RETURNING *
+       ), i AS (
+         INSERT INTO orders.items (order_id, product_id, sku, name, unit_price, quantity)
+         SELECT o.id, x.* FROM o, jsonb_to_recordset($11)
+           AS x(product_id integer, sku text, name text, unit_price integer, quantity integer)
+         RETURNING *
+       ), h AS (
+         INSERT INTO orders.history (order_id, to_status, actor) SELECT id, 'pending', 'customer' FROM o RETURNING *
+       )
+       SELECT to_jsonb(o) AS order,
+         (SELECT jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.product_id) FROM i) AS items,
+         (SELECT jsonb_agg(to_jsonb(h) - 'order_id' - 'id') FROM h) AS history
+       FROM o`,
+      [
+        order.id,
+        order.user_id,
+        order.currency,
+        subtotal,
+        shipping,
+        tax,
+        total,
+        JSON.stringify(order.shipping_address),
+        order.cart_id,
+        order.synthetic,
+        JSON.stringify(order.items),
+      ],
+      tx,
+    );
+    if (!row) throw new Error("The order was not written");
+    return row;
+  }
+
+  async record(id: string, tx?: Tx): Promise<OrderRecord | undefined> {
+    return await this.#db.one<OrderRecord>(RECORD, [id], tx);
+  }
+
+  /** @throws NotFound if there is none, or it isn't `userId`'s (when given) */
+  async get(id: string, userId?: string, tx?: Tx): Promise<OrderRecord> {
+    const record = await this.record(id, tx);
+    if (!record || (userId !== undefined && record.order.user_id !== userId))
+      throw new NotFound({ what: "order", id });
+    return record;
+  }
+
+  async view(id: string, tx?: Tx): Promise<Order> {
+    const { order, items, history } = await this.get(id, undefined, tx);
+    return orderView(order, items, history);
+  }
+
+  /** The order that was made of this filling of a cart, and whether its saga still runs. */
+  async ofCart(cartId: string): Promise<{ id: string; busy: boolean } | undefined> {
+    return await this.#db.one<{ id: string; busy: boolean }>(
+      `SELECT o.id, EXISTS (SELECT 1 FROM orders.sagas s WHERE s.order_id = o.id AND s.state IN ('running', 'compensating')) AS busy
+       FROM orders.orders o WHERE o.cart_id = $1 AND o.status <> 'cancelled'`,
+      [cartId],
+    );
+  }
+
+  /** Locks the order's row until the transaction ends. */
+  async lock(tx: Tx, id: string): Promise<OrderAttributes | undefined> {
+    return await this.#db.one<OrderAttributes>(
+      "SELECT * FROM orders.orders WHERE id = $1 FOR UPDATE",
+      [id],
+      tx,
+    );
+  }
+
+  /**
+   * Moves an order to another status, with its history row and its durable event, in the caller's transaction. The
+   * update names the statuses it may come from, so that two movers can't both succeed.
+   * @returns the order as it is now; undefined if its status didn't allow the move
+   */
+  async move(
+    tx: Tx,
+    id: string,
+    to: OrderStatus,
+    actor: Actor,
+    fields: StatusFields = {},
+  ): Promise<OrderRecord | undefined> {
+    const moved = await this.#db.one<{ previous: OrderStatus }>(
+      `WITH before AS (SELECT id, status FROM orders.orders WHERE id = $1 AND status = ANY($2) FOR UPDATE),
+       o AS (
+         UPDATE orders.orders o SET status = $3, updated_at = now(),
+           cancel_reason = coalesce($4, o.cancel_reason),
+           payment_id = coalesce($5, o.payment_id), payment_provider = coalesce($6, o.payment_provider),
+           reserved_until = NULL
+         FROM before WHERE o.id = before.id RETURNING o.id
+       ), h AS (
+         INSERT INTO orders.history (order_id, from_status, to_status, reason, actor)
+         SELECT id, status, $3, $7, $8 FROM before
+       )
+       SELECT status AS previous FROM before`,
+      [
+        id,
+        predecessorsOf(to),
+        to,
+        fields.cancel_reason ?? null,
+        fields.payment?.id ?? null,
+        fields.payment?.provider ?? null,
+        fields.reason ?? null,
+        actor,
+      ],
+      tx,
+    );
+    if (!moved) return undefined;
+    const record = await this.get(id, undefined, tx);
+    if (to !== "pending")
+      await this.#publish(tx, `order.${to}`, eventData(record, moved.previous, fields.reason ?? null));
+    return record;
+  }
+
+  /** The order stands and waits for its payment until `until`, in the caller's transaction. */
+  async markPlaced(tx: Tx, id: string, until: Date): Promise<OrderRecord> {
+    await this.#db.rows(
+      "UPDATE orders.orders SET reserved_until = $2, updated_at = now() WHERE id = $1 RETURNING id",
+      [id, until],
+      tx,
+    );
+    const record = await this.get(id, undefined, tx);
+    await this.#publish(tx, "order.placed", eventData(record, null, null));
+    return record;
+  }
+
+  /** Notes what has been refunded in all. Only ever grows, so a late or repeated event changes nothing. */
+  async noteRefunded(tx: Tx, id: string, refundedTotal: number): Promise<OrderAttributes | undefined> {
+    return await this.#db.one<OrderAttributes>(
+      `UPDATE orders.orders SET refunded = greatest(refunded, least($2, total)), updated_at = now()
+       WHERE id = $1 RETURNING *`,
+      [id, refundedTotal],
+      tx,
+    );
+  }
+
+  /** Orders newest first, with their items, and how many there are in all. */
+  async list(
+    filter: OrderFilter,
+    limit: number,
+    offset: number,
+  ): Promise<{ orders: OrderSummary[]; total: number }> {
+    const where = `($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR status = $2)
+      AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)`;
+    const values = [filter.user_id ?? null, filter.status ?? null, filter.from ?? null, filter.to ?? null];
+    const [rows, [count]] = await Promise.all([
+      this.#db.rows<{ order: OrderAttributes; items: ItemRow[] }>(
+        `SELECT to_jsonb(o) AS order,
+           (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.product_id), '[]')
+              FROM orders.items i WHERE i.order_id = o.id) AS items
+         FROM (SELECT * FROM orders.orders WHERE ${where} ORDER BY id DESC LIMIT $5 OFFSET $6) o ORDER BY o.id DESC`,
+        [...values, limit, offset],
+      ),
+      this.#db.rows<{ total: number }>(
+        `SELECT count(*)::integer AS total FROM orders.orders WHERE ${where}`,
+        values,
+      ),
+    ]);
+    return { orders: rows.map((row) => summaryView(row.order, row.items)), total: count?.total ?? 0 };
+  }
+}
+
+function eventData(
+  { order, items }: OrderRecord,
+  previous: OrderStatus | null,
+  reason: string | null,
+): EventData<OrderEventName> {
+  return {
+    order_id: order.id,
+    number: order.number,
+    user_id: order.user_id,
+    status: order.status,
+    previous_status: previous,
+    total: order.total,
+    currency: order.currency,
+    items: items.map(({ product_id, name, quantity, unit_price }) => ({
+      product_id,
+      name,
+      quantity,
+      unit_price,
+    })),
+    cart_id: order.cart_id,
+    reason,
+    synthetic: order.synthetic,
+  };
+}

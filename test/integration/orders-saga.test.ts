@@ -1,0 +1,269 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { Client } from "pg";
+import { newId } from "../../lib/ids.ts";
+import {
+  type Answer,
+  adminToken,
+  eventually,
+  givenUser,
+  type RequestOptions,
+  send,
+  type TestUser,
+} from "../helpers/client.ts";
+import { FakeParticipants } from "../helpers/participants.ts";
+import { type Shop, startShop } from "../helpers/shop.ts";
+
+const fakes = new FakeParticipants();
+let shop: Shop;
+let db: Client;
+let user: TestUser;
+
+beforeAll(async () => {
+  shop = await startShop({ replace: fakes.services() });
+  db = new Client({ connectionString: shop.databaseUrl });
+  await db.connect();
+  user = await givenUser(shop);
+});
+afterAll(async () => {
+  await db?.end();
+  await shop?.stop();
+});
+beforeEach(() => {
+  fakes.commands.length = 0;
+  fakes.charges.length = 0;
+  fakes.faults.clear();
+});
+
+const ITEMS = [{ product_id: 3, quantity: 2 }];
+const order = (body: object = {}, options: RequestOptions = {}) =>
+  send(
+    shop,
+    "POST",
+    "/api/orders",
+    { shipping_address: "12 Analytical Row", items: ITEMS, ...body },
+    { token: user.token, ...options },
+  );
+const paid = { payment_method: "pm_card_visa" };
+const idOf = (answer: Answer) => String(answer.at("order", "id"));
+const get = (id: string) => send(shop, "GET", `/api/orders/${id}`, undefined, { token: user.token });
+
+async function newestOrder(): Promise<Answer> {
+  const list = await send(shop, "GET", "/api/orders?limit=1", undefined, { token: user.token });
+  return await get(String(list.at("orders", 0, "id")));
+}
+
+/** Makes a saga's lease and job due now, as if its driver had died a while ago. */
+async function driverDied(orderId: string): Promise<void> {
+  await db.query("UPDATE orders.sagas SET lease_until = now() - interval '1 second' WHERE order_id = $1", [
+    orderId,
+  ]);
+  await db.query(
+    `UPDATE pgboss.job SET start_after = now() WHERE name = 'orders-saga' AND state IN ('created', 'retry')
+       AND data->>'saga_id' IN (SELECT id::text FROM orders.sagas WHERE order_id = $1)`,
+    [orderId],
+  );
+}
+
+describe("a checkout with its payment", () => {
+  it("reserves, charges, confirms and commits", async () => {
+    const answer = await order(paid);
+    expect(answer.status).toBe(201);
+    expect(answer.at("order", "status")).toBe("confirmed");
+    expect(answer.at("order", "total_amount")).toBe(6);
+    expect(answer.at("order", "payment", "status")).toBe("captured");
+    expect(fakes.commands).toEqual(["reserve", "charge", "commit"]);
+    expect(answer.at("order", "history", 1)).toMatchObject({
+      from: "pending",
+      to: "confirmed",
+      by: "customer",
+    });
+  });
+
+  it("leaves no job and no live saga behind", async () => {
+    const id = idOf(await order(paid));
+    const { rows } = await db.query(
+      `SELECT s.state, (SELECT count(*)::int FROM pgboss.job j WHERE j.id = s.job_id) AS jobs, s.data
+       FROM orders.sagas s WHERE s.order_id = $1`,
+      [id],
+    );
+    expect(rows).toEqual([{ state: "done", jobs: 0, data: { actor: "customer" } }]);
+  });
+});
+
+describe("compensation", () => {
+  it("reserve refused: the order is cancelled, nothing was charged or released", async () => {
+    fakes.stock.set(3, 1);
+    const answer = await order(paid);
+    fakes.stock.delete(3);
+    expect(answer.status).toBe(409);
+    expect(answer.at("code")).toBe("INSUFFICIENT_STOCK");
+    expect(answer.at("details", "items", 0)).toEqual({ product_id: 3, requested: 2, available: 1 });
+    expect(fakes.commands).toEqual(["reserve"]);
+    expect((await newestOrder()).body).toMatchObject({
+      status: "cancelled",
+      cancel_reason: "insufficient_stock",
+    });
+  });
+
+  for (const [outcome, status, code] of [
+    ["declined", 402, "PAYMENT_DECLINED"],
+    ["invalid_method", 422, "INVALID_PAYMENT_METHOD"],
+    ["unavailable", 503, "PAYMENT_PROVIDER_UNAVAILABLE"],
+  ] as const) {
+    it(`charge ${outcome}: the charge is voided, the stock released, the order cancelled`, async () => {
+      fakes.charges.push(outcome);
+      const answer = await order(paid);
+      expect(answer.status).toBe(status);
+      expect(answer.at("code")).toBe(code);
+      expect(fakes.commands).toEqual(["reserve", "charge", "cancelOrder", "release"]);
+      const made = await newestOrder();
+      expect(made.body).toMatchObject({
+        status: "cancelled",
+        cancel_reason: code.toLowerCase(),
+        payment: null,
+      });
+      expect(fakes.reservations.get(String(made.at("id")))).toBe("released");
+    });
+  }
+
+  it("an undo that gets no answer is asked again", async () => {
+    fakes.charges.push("declined");
+    fakes.fail("release", "unanswered");
+    expect((await order(paid)).status).toBe(402);
+    expect(fakes.commands.filter((command) => command === "release")).toHaveLength(2);
+  });
+
+  it("an undo that keeps failing is left to the job, which ends it", async () => {
+    fakes.charges.push("declined");
+    fakes.fail("release", "lost", "lost", "lost");
+    const answer = await order(paid);
+    expect(answer.status).toBe(504);
+    const id = String((await newestOrder()).at("id"));
+    await driverDied(id);
+    await eventually(async () => (await get(id)).at("status") === "cancelled");
+    expect(fakes.reservations.get(id)).toBe("released");
+  });
+});
+
+describe("an unknown outcome", () => {
+  it("a charge that captured without an answer is asked for again, and charged once", async () => {
+    fakes.fail("charge", "unanswered");
+    const answer = await order(paid);
+    expect(answer.status).toBe(201);
+    expect(fakes.commands).toEqual(["reserve", "charge", "charge", "commit"]);
+    expect(fakes.captured.get(idOf(answer))).toBe(600);
+  });
+
+  it("is never compensated; the job finishes the order", async () => {
+    fakes.fail("charge", "unanswered", "lost", "lost");
+    const answer = await order(paid);
+    expect(answer.status).toBe(504);
+    expect(answer.at("code")).toBe("ORDER_OUTCOME_UNKNOWN");
+    expect(fakes.commands).not.toContain("release");
+    const id = String((await newestOrder()).at("id"));
+    await driverDied(id);
+    await eventually(async () => (await get(id)).at("status") === "confirmed");
+    expect(fakes.captured.get(id)).toBe(600);
+    expect(fakes.reservations.get(id)).toBe("committed");
+  });
+
+  it("an order that is confirmed is committed later if the commit gets no answer", async () => {
+    fakes.fail("commit", "lost", "lost", "lost");
+    const answer = await order(paid);
+    expect(answer.status).toBe(504);
+    const made = await newestOrder();
+    expect(made.at("status")).toBe("confirmed");
+    await driverDied(String(made.at("id")));
+    await eventually(async () => fakes.reservations.get(String(made.at("id"))) === "committed");
+  });
+
+  it("a saga that gets no answer too often is parked, and an admin can redrive it", async () => {
+    fakes.fail("charge", "lost", "lost", "lost");
+    expect((await order(paid)).status).toBe(504);
+    const id = String((await newestOrder()).at("id"));
+    await db.query("UPDATE orders.sagas SET state = 'parked' WHERE order_id = $1", [id]);
+    const admin = { token: await adminToken(shop) };
+    const listed = await send(shop, "GET", "/api/admin/sagas?state=parked", undefined, admin);
+    expect(listed.at("sagas", 0)).toMatchObject({ order_id: id, state: "parked", kind: "checkout" });
+    const redriven = await send(shop, "POST", `/api/admin/sagas/${id}/redrive`, {}, admin);
+    expect(redriven.body).toMatchObject({ order_id: id, state: "done" });
+    expect((await get(id)).at("status")).toBe("confirmed");
+  });
+});
+
+describe("a driver that was frozen past its lease", () => {
+  it("can't write what another one has taken over", async () => {
+    fakes.fail("charge", "lost", "lost", "lost");
+    await order(paid);
+    const id = String((await newestOrder()).at("id"));
+    const { rows } = await db.query("SELECT fence FROM orders.sagas WHERE order_id = $1", [id]);
+    await driverDied(id);
+    await eventually(async () => (await get(id)).at("status") === "confirmed");
+    const late = await db.query(
+      "UPDATE orders.sagas SET state = 'undone' WHERE order_id = $1 AND fence = $2",
+      [id, rows[0].fence],
+    );
+    expect(late.rowCount).toBe(0);
+  });
+});
+
+describe("an order that waits for its payment", () => {
+  it("stands with its stock reserved until reserved_until", async () => {
+    const answer = await order();
+    expect(answer.status).toBe(201);
+    expect(answer.at("order", "status")).toBe("pending");
+    const until = Date.parse(String(answer.at("order", "reserved_until")));
+    expect(until - Date.now()).toBeGreaterThan(890_000);
+    expect(until - Date.now()).toBeLessThanOrEqual(900_000);
+    expect(fakes.commands).toEqual(["reserve"]);
+  });
+
+  const pay = (order_id: string, payment_method = "pm_card_visa") =>
+    shop.call("orders.pay", { order_id, user_id: user.id, payment_method });
+
+  it("is confirmed when it is paid", async () => {
+    const id = idOf(await order());
+    await pay(id);
+    expect((await get(id)).body).toMatchObject({ status: "confirmed", reserved_until: null });
+    expect(fakes.reservations.get(id)).toBe("committed");
+  });
+
+  it("goes on waiting when a card is declined, and can be paid with another", async () => {
+    const id = idOf(await order());
+    fakes.charges.push("declined");
+    await expect(pay(id)).rejects.toMatchObject({ type: "PAYMENT_DECLINED", code: 402 });
+    expect((await get(id)).at("status")).toBe("pending");
+    await pay(id);
+    expect((await get(id)).at("status")).toBe("confirmed");
+  });
+
+  it("is paid once when two pay at the same time", async () => {
+    const id = idOf(await order());
+    const results = await Promise.allSettled(Array.from({ length: 10 }, () => pay(id)));
+    expect(results.filter((result) => result.status === "fulfilled")).toHaveLength(1);
+    expect(fakes.captured.get(id)).toBe(600);
+  });
+
+  it("is cancelled and released when nobody pays in time", async () => {
+    const id = idOf(await order());
+    await db.query("UPDATE orders.orders SET reserved_until = now() WHERE id = $1", [id]);
+    await db.query(
+      "UPDATE pgboss.job SET start_after = now() WHERE name = 'orders-expiry' AND data->>'order_id' = $1",
+      [id],
+    );
+    await eventually(async () => (await get(id)).at("status") === "cancelled");
+    expect((await get(id)).at("cancel_reason")).toBe("payment_expired");
+    await eventually(async () => fakes.reservations.get(id) === "released");
+    await expect(pay(id)).rejects.toMatchObject({ type: "ORDER_NOT_PAYABLE" });
+  });
+
+  it("can't be paid by somebody else", async () => {
+    const id = idOf(await order());
+    const stranger = newId();
+    await expect(
+      shop.call("orders.pay", { order_id: id, user_id: stranger, payment_method: "pm_card_visa" }),
+    ).rejects.toMatchObject({
+      type: "NOT_FOUND",
+    });
+  });
+});
