@@ -11,6 +11,8 @@ import { keepAnswer, type SagaContext } from "./saga-context.ts";
 /**
  * The checkout: reserve → (wait for the payment) → charge → confirm → commit. Up to `confirm` a refusal undoes what was
  * done; from `confirm` on the saga only goes forward.
+ *
+ * Every transaction here and in changes.ts locks the order's row first and its saga's second, so they can't deadlock.
  */
 
 /** Long enough to pay in, even if the order had almost outlived its reservation when the payment began. */
@@ -40,9 +42,9 @@ const awaitPayment: Step<SagaContext> = {
     if (saga.data.payment_method !== undefined || saga.data.offline) return done;
     context.record = await db.transaction(async (tx) => {
       const until = new Date(Date.now() + config.RESERVATION_TTL * 1000);
+      const placed = await orders.markPlaced(tx, record.order.id, until);
       await sagas.suspend(tx, saga);
       await sagas.expireAt(tx, record.order.id, until);
-      const placed = await orders.markPlaced(tx, record.order.id, until);
       await keepAnswer(context, tx);
       return placed;
     });
@@ -91,7 +93,6 @@ const confirm: Step<SagaContext> = {
   async run(context) {
     const { db, orders, sagas, saga, record, payment } = context;
     context.record = await db.transaction(async (tx) => {
-      await sagas.passPivot(tx, saga, "commit");
       const confirmed = await orders.move(
         tx,
         record.order.id,
@@ -99,7 +100,8 @@ const confirm: Step<SagaContext> = {
         saga.data.actor,
         payment ? { payment } : {},
       );
-      // Only this saga moves a pending order, and it holds the lease.
+      await sagas.passPivot(tx, saga, "commit");
+      // Only this saga moves a pending order, and it still held the lease.
       if (!confirmed) throw new Error(`Order ${record.order.id} left pending while its checkout ran`);
       await keepAnswer(context, tx);
       return confirmed;
@@ -127,9 +129,9 @@ export const checkoutSaga: SagaDefinition<SagaContext> = {
   async undone(context, refusal) {
     const { db, orders, sagas, saga, record } = context;
     await db.transaction(async (tx) => {
-      await sagas.end(tx, saga, "undone");
       const reason = refusal.code.toLowerCase();
       await orders.move(tx, record.order.id, "cancelled", "system", { reason, cancel_reason: reason });
+      await sagas.end(tx, saga, "undone");
       await keepAnswer(context, tx, refusal);
     });
   },
