@@ -15,7 +15,14 @@ const LOOP_DELAY = "molecart.eventloop.delay.seconds";
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** What the registry knows of the machine and its user is nobody's business who may scrape. */
-const PRIVATE = ["process.arguments", "os.user.", "os.network.", "os.hostname", "os.datetime.", "os.cpu.info."];
+const PRIVATE = [
+  "process.arguments",
+  "os.user.",
+  "os.network.",
+  "os.hostname",
+  "os.datetime.",
+  "os.cpu.info.",
+];
 
 const loopDelay = monitorEventLoopDelay({ resolution: 20 });
 

@@ -1,6 +1,7 @@
 import type { SqlService } from "../lib/config.ts";
 import { newId } from "../lib/ids.ts";
 import { principalOf } from "../lib/meta.ts";
+import { repeat } from "../lib/repeat.ts";
 import type { Ctx, Mixin } from "../lib/service.ts";
 import { type Claim, IdempotencyKeys } from "../lib/stores/idempotency.ts";
 
@@ -24,7 +25,7 @@ export interface IdempotencyThis {
 export function idempotency(name: SqlService): Mixin<IdempotencyThis> {
   return {
     build(broker) {
-      let sweeper: NodeJS.Timeout | undefined;
+      let stopSweep: (() => Promise<void>) | undefined;
       return {
         // Not in `created`: that of `sql`, which makes the database, may run later.
         started() {
@@ -41,15 +42,16 @@ export function idempotency(name: SqlService): Mixin<IdempotencyThis> {
             return answer.result;
           };
           Object.assign(this, { answerOnce });
-          sweeper = setInterval(() => {
-            keys.sweep().catch((error: unknown) => {
+          stopSweep = repeat(
+            SWEEP_EVERY,
+            () => keys.sweep(),
+            (error) => {
               broker.logger.warn("Could not sweep idempotency keys", { service: name, error: String(error) });
-            });
-          }, SWEEP_EVERY);
-          sweeper.unref();
+            },
+          );
         },
-        stopped() {
-          clearInterval(sweeper);
+        async stopped() {
+          await stopSweep?.();
         },
       };
     },

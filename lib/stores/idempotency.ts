@@ -183,7 +183,13 @@ export class IdempotencyKeys {
 function plain<T>(answer: Answer<T>): KeptAnswer<T> {
   if (answer.kind === "result") return answer;
   const { message, code: status, type: code, data } = answer.failure;
-  return { kind: "refusal", message, status, code, data: typeof data === "object" && data !== null ? data : {} };
+  return {
+    kind: "refusal",
+    message,
+    status,
+    code,
+    data: typeof data === "object" && data !== null ? data : {},
+  };
 }
 
 function revived<T>(kept: KeptAnswer<T>): Answer<T> {

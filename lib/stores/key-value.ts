@@ -1,3 +1,5 @@
+import { Unavailable } from "../errors.ts";
+
 /** A stored value and the version that a compare-and-set needs. */
 export interface Versioned<T> {
   value: T;
@@ -34,21 +36,44 @@ const ATTEMPTS = 50;
  * Reads, changes and writes a value, again until nobody came between: concurrent updates are never lost.
  * @param change gets the current value or null; returns the next, or null to delete. May run several times.
  * @returns what is stored now
+ * @throws Unavailable if other nodes were faster 50 times
  */
-export async function update<T extends object>(
+export function update<T extends object>(
   store: KeyValueStore,
   key: string,
   ttl: number,
   change: (current: T | null) => T | null | Promise<T | null>,
 ): Promise<T | null> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const current = await store.get<T>(key);
-    const next = await change(current?.value ?? null);
-    if (next === null) {
-      if (current === null || (await store.delete(key, current.version))) return null;
-    } else if (await store.compareAndSet(key, current?.version ?? null, next, ttl)) {
-      return next;
+  return inTurn(store, key, async () => {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const current = await store.get<T>(key);
+      const next = await change(current?.value ?? null);
+      if (next === null) {
+        if (current === null || (await store.delete(key, current.version))) return null;
+      } else if (await store.compareAndSet(key, current?.version ?? null, next, ttl)) {
+        return next;
+      }
     }
+    throw new Unavailable({ retry_after: 1 });
+  });
+}
+
+/** The last update of each key that this node has under way, settled whatever came of it. */
+const turns = new WeakMap<KeyValueStore, Map<string, Promise<void>>>();
+
+/** Lets the updates of a key wait for each other on one node: racing, n of them would need n² tries, and some none left. */
+async function inTurn<T>(store: KeyValueStore, key: string, work: () => Promise<T>): Promise<T> {
+  const last = turns.get(store) ?? new Map<string, Promise<void>>();
+  turns.set(store, last);
+  const mine = (last.get(key) ?? Promise.resolve()).then(work);
+  const settled = mine.then(
+    () => undefined,
+    () => undefined,
+  );
+  last.set(key, settled);
+  try {
+    return await mine;
+  } finally {
+    if (last.get(key) === settled) last.delete(key);
   }
-  throw new Error(`Could not update a key in ${ATTEMPTS} attempts: it changes too often.`);
 }

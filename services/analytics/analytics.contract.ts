@@ -13,6 +13,14 @@ export const BehaviourEvent = Obj({
 });
 export type BehaviourEvent = Static<typeof BehaviourEvent>;
 
+/** The plain event `analytics.behaviour`, by which other services tell what people do. It may be lost. */
+export const BehaviourSignal = Obj({
+  type: BehaviourEvent.properties.type,
+  visitor: Type.String(),
+  product_id: IntId(),
+});
+export type BehaviourSignal = Static<typeof BehaviourSignal>;
+
 export const Summary = Obj({
   from: Timestamp(),
   to: Timestamp(),
@@ -57,7 +65,9 @@ export const analyticsContract = contract(
       rest: ["GET /analytics/summary"],
       permissions: ["admin"],
       params: Obj({
-        from: Type.Optional(Type.Union([Timestamp(), Day()], { description: "default: 30 days ago" })),
+        from: Type.Optional(
+          Type.Union([Timestamp(), Day()], { description: "default: the 30 days up to `to`" }),
+        ),
         to: Type.Optional(Type.Union([Timestamp(), Day()], { description: "default: now" })),
       }),
       result: Summary,

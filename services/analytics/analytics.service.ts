@@ -1,3 +1,71 @@
-import { placeholder } from "../../lib/placeholder.ts";
-import { analyticsContract } from "./analytics.contract.ts";
-export default placeholder(analyticsContract);
+import { Compile } from "typebox/compile";
+import { configOf } from "../../lib/runtime.ts";
+import { defineService } from "../../lib/service.ts";
+import { documents } from "../../mixins/documents.ts";
+import { analyticsContract, BehaviourSignal } from "./analytics.contract.ts";
+import { type AnalyticsDocument, INDEXES } from "./analytics.model.ts";
+import { documentOf, documentOfSignal, eventsOf } from "./behaviour.ts";
+import { documentsOf } from "./paging.ts";
+import { periodOf, slicesOf } from "./period.ts";
+import { SummaryFold } from "./summary.ts";
+
+/** Plain events pass no contract check on their way. */
+const signal = Compile(BehaviourSignal);
+
+export default defineService(analyticsContract)({
+  mixins: [documents<AnalyticsDocument>("analytics", { indexes: INDEXES })],
+
+  actions: {
+    async record(ctx) {
+      const { meta } = ctx;
+      const events = eventsOf(ctx.params);
+      for (const event of events) await this.documents.insertOnce(documentOf(meta, event));
+      return { accepted: events.length };
+    },
+
+    async summary(ctx) {
+      const period = periodOf(ctx.params, new Date());
+      const fold = new SummaryFold(configOf(this.broker).CURRENCY);
+      const days: string[] = [];
+      for (const slice of slicesOf(period)) {
+        days.push(slice.day);
+        for await (const document of documentsOf(this.documents, slice)) fold.add(slice.day, document);
+      }
+      return fold.result(period, days);
+    },
+
+    async onOrder(ctx) {
+      const { event_id, event, occurred_at, data } = ctx.params;
+      await this.documents.insertOnce({
+        _id: event_id,
+        at: new Date(occurred_at).toISOString(),
+        kind: event,
+        order_id: data.order_id,
+        total: data.total,
+        currency: data.currency,
+        items: data.items,
+        synthetic: data.synthetic,
+      });
+      return null;
+    },
+
+    async onPaymentRefunded(ctx) {
+      const { event_id, event, occurred_at, data } = ctx.params;
+      await this.documents.insertOnce({
+        _id: event_id,
+        at: new Date(occurred_at).toISOString(),
+        kind: event,
+        order_id: data.order_id,
+        amount: data.amount,
+        currency: data.currency,
+      });
+      return null;
+    },
+  },
+
+  events: {
+    async "analytics.behaviour"(ctx) {
+      if (signal.Check(ctx.params)) await this.documents.insertOnce(documentOfSignal(ctx.params));
+    },
+  },
+});

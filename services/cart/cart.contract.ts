@@ -17,8 +17,8 @@ export const Cart = Obj({
       unavailable: Type.Optional(Type.Boolean({ description: "no longer sold" })),
     }),
   ),
-  total_amount: Type.Number(),
-  total_items: Type.Integer({ description: "the sum of the quantities" }),
+  total_amount: Type.Number({ description: "of what is still sold" }),
+  total_items: Type.Integer({ description: "the sum of the quantities of what is still sold" }),
   expires_at: Nullable(Timestamp()),
 });
 export type Cart = Static<typeof Cart>;
@@ -89,7 +89,8 @@ export const cartContract = contract(
       idempotent: true,
     }),
     forCheckout: action({
-      summary: "A user's cart as an order needs it; `cart_id` names this filling of the cart",
+      summary:
+        "A user's cart as an order needs it (no items: nothing to order); `cart_id` names exactly what it holds now",
       permissions: ["service"],
       params: Obj({ user_id: Uuid() }),
       result: Obj({ cart_id: Type.String(), items: Type.Array(LineItem) }),
@@ -97,7 +98,7 @@ export const cartContract = contract(
     }),
     complete: action({
       summary:
-        "Empty the cart of this id once its order stands; a cart filled since has another id and is left alone",
+        "Take what a cart of this id held out of it, once its order stands; what was put in since is left alone",
       permissions: ["service"],
       params: Obj({ user_id: Uuid(), cart_id: Type.String({ maxLength: 100 }) }),
       result: Type.Null(),

@@ -1,3 +1,114 @@
-import { placeholder } from "../../lib/placeholder.ts";
+import { NotFound } from "../../lib/errors.ts";
+import { principalOf } from "../../lib/meta.ts";
+import { toDecimal } from "../../lib/money.ts";
+import { pageOf } from "../../lib/schema.ts";
+import { type Ctx, defineService } from "../../lib/service.ts";
+import { documents } from "../../mixins/documents.ts";
+import { auditOf, notificationOf, orderNumber, outboxMessageOf, tell } from "./inbox.ts";
+import { orderText, refundText, stockLowText, welcomeText } from "./messages.ts";
 import { notificationsContract } from "./notifications.contract.ts";
-export default placeholder(notificationsContract);
+import { ADMINS, INDEXES, isInApp, type NotificationDocument } from "./notifications.model.ts";
+import { dispatch, mailUser } from "./outbox.ts";
+
+const NEWEST_FIRST = ["-created_at", "-_id"];
+
+export default defineService(notificationsContract)({
+  mixins: [documents<NotificationDocument>("notifications", { indexes: INDEXES })],
+
+  actions: {
+    async list(ctx) {
+      const { limit, offset, pagination } = pageOf(ctx.params);
+      const mine = { user_id: { $in: inboxesOf(ctx) } };
+      const { unread: wanted } = ctx.params;
+      const query = wanted === undefined ? mine : { ...mine, read_at: wanted ? null : { $ne: null } };
+      const [found, total, unread] = await Promise.all([
+        this.documents.find({ query, sort: NEWEST_FIRST, limit, offset }),
+        this.documents.count(query),
+        this.documents.count({ ...mine, read_at: null }),
+      ]);
+      return {
+        notifications: found.filter(isInApp).map(notificationOf),
+        unread,
+        pagination: pagination(total),
+      };
+    },
+
+    async read(ctx) {
+      const { id } = ctx.params;
+      const inboxes = inboxesOf(ctx);
+      // Only where it is still unread, so that the first of two clicks counts.
+      await this.documents.setWhere(
+        { _id: id, user_id: { $in: inboxes }, read_at: null },
+        { read_at: new Date().toISOString() },
+      );
+      const document = await this.documents.get(id);
+      if (!document || !isInApp(document) || !inboxes.includes(document.user_id)) {
+        throw new NotFound({ what: "message" });
+      }
+      return notificationOf(document);
+    },
+
+    async outbox(ctx) {
+      const { limit, offset, pagination } = pageOf(ctx.params);
+      const { to } = ctx.params;
+      const query = { channel: { $in: ["email", "sms"] }, ...(to === undefined ? {} : { to }) };
+      const [found, total] = await Promise.all([
+        this.documents.find({ query, sort: NEWEST_FIRST, limit, offset }),
+        this.documents.count(query),
+      ]);
+      return {
+        messages: found.flatMap((document) => (isInApp(document) ? [] : [outboxMessageOf(document)])),
+        pagination: pagination(total),
+      };
+    },
+
+    async sendMail(ctx) {
+      const { key, ...message } = ctx.params;
+      await dispatch(this.documents, `key:${key}:email`, { channel: "email", ...message });
+      return null;
+    },
+
+    async onUserRegistered(ctx) {
+      const { data } = ctx.params;
+      await mailUser(ctx, this.documents, ctx.params, data.user_id, welcomeText(data));
+      return null;
+    },
+
+    async onOrder(ctx) {
+      const { event, data } = ctx.params;
+      const { order_id, number, status, total, currency, reason, user_id } = data;
+      const { mail, ...text } = orderText(event, data);
+      const shown = { order_id, number, status, total_amount: toDecimal(total), currency, reason };
+      await tell(this.documents, ctx.params, user_id, text, shown);
+      if (mail) await mailUser(ctx, this.documents, ctx.params, user_id, text);
+      return null;
+    },
+
+    async onPaymentRefunded(ctx) {
+      const { data } = ctx.params;
+      const { order_id, payment_id, refund_id, amount, currency, reason, user_id } = data;
+      const number = await orderNumber(this.documents, order_id);
+      const text = refundText(data, number);
+      const shown = { order_id, number, payment_id, refund_id, amount: toDecimal(amount), currency, reason };
+      await tell(this.documents, ctx.params, user_id, text, shown);
+      await mailUser(ctx, this.documents, ctx.params, user_id, text);
+      return null;
+    },
+
+    async onStockLow(ctx) {
+      const { data } = ctx.params;
+      await tell(this.documents, ctx.params, ADMINS, stockLowText(data), data);
+      return null;
+    },
+
+    async audit(ctx) {
+      return await auditOf(this.documents, ctx.params.order_ids);
+    },
+  },
+});
+
+/** The inboxes a user reads: their own, and that of the admins for an admin. */
+function inboxesOf(ctx: Ctx): string[] {
+  const { id, role } = principalOf(ctx.meta);
+  return role === "admin" ? [id, ADMINS] : [id];
+}

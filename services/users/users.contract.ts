@@ -1,6 +1,6 @@
 import Type, { type Static } from "typebox";
 import { action, contract } from "../../lib/contract.ts";
-import { EmailTaken } from "../../lib/errors.ts";
+import { AdminLockout, EmailTaken, NotFound, TooManyAddresses } from "../../lib/errors.ts";
 import {
   Email,
   Nullable,
@@ -97,6 +97,7 @@ export const usersContract = contract("users", {
     status: 201,
     params: Obj({ ...addressFields, is_default: Type.Optional(Type.Boolean()) }),
     result: Address,
+    errors: [TooManyAddresses],
   }),
   updateAddress: action({
     summary: "Change an address",
@@ -112,6 +113,7 @@ export const usersContract = contract("users", {
       is_default: Type.Optional(Type.Boolean()),
     }),
     result: Address,
+    errors: [NotFound],
   }),
   removeAddress: action({
     summary: "Remove an address; another becomes the default",
@@ -120,6 +122,7 @@ export const usersContract = contract("users", {
     status: 204,
     params: Obj({ id: Uuid() }),
     result: Type.Null(),
+    errors: [NotFound],
   }),
   list: action({
     summary: "All users, by search, role and state",
@@ -139,6 +142,7 @@ export const usersContract = contract("users", {
     permissions: ["admin"],
     params: Obj({ id: Uuid() }),
     result: User,
+    errors: [NotFound],
   }),
   update: action({
     summary: "Change a user's role or state; a deactivated user's sessions end",
@@ -153,6 +157,7 @@ export const usersContract = contract("users", {
       is_active: Type.Optional(Type.Boolean()),
     }),
     result: User,
+    errors: [NotFound, AdminLockout],
   }),
   create: action({
     summary: "Make an account (the password is hashed here)",

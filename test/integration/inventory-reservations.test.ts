@@ -254,7 +254,7 @@ describe("stock.low", () => {
     const order_id = await stock.reserved(one(product_id));
     await stock.reserved(one(product_id));
     expect(await published(product_id)).toEqual([{ product_id, available: 5, threshold }]);
-    // A sale doesn't change what is available; a return raises it, so that it can fall again.
+    // A sale doesn't change what is available; a delivery raises it, so that it can fall again.
     await stock.commit(order_id);
     await shop.call("inventory.adjust", { product_id, change: 2 });
     expect(await published(product_id)).toHaveLength(1);

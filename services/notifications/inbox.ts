@@ -1,0 +1,75 @@
+import type { ResultOf } from "../../lib/contract.ts";
+import type { EventEnvelope } from "../../lib/events.ts";
+import type { Documents } from "../../lib/stores/documents.ts";
+import type { Text } from "./messages.ts";
+import type { Notification, notificationsContract, OutboxMessage } from "./notifications.contract.ts";
+import {
+  type InAppDocument,
+  isInApp,
+  type NotificationDocument,
+  type OutboxDocument,
+} from "./notifications.model.ts";
+
+/**
+ * Puts a message into a user's inbox (or the admins'), once for each event.
+ * @param data what an app needs to show more: ids and amounts
+ */
+export async function tell(
+  documents: Documents<NotificationDocument>,
+  { event_id, event, occurred_at }: EventEnvelope,
+  userId: string,
+  text: Text,
+  data: InAppDocument["data"],
+): Promise<void> {
+  await documents.insertOnce({
+    _id: `${event_id}:in_app`,
+    channel: "in_app",
+    user_id: userId,
+    type: event,
+    ...text,
+    data,
+    order_id: typeof data.order_id === "string" ? data.order_id : null,
+    read_at: null,
+    created_at: new Date(occurred_at).toISOString(),
+  });
+}
+
+/** An order's number as an earlier message told it; null if none did yet. */
+export async function orderNumber(
+  documents: Documents<NotificationDocument>,
+  orderId: string,
+): Promise<string | null> {
+  const told = (await documents.find({ query: { order_id: orderId } })).filter(isInApp);
+  const numbers = told.map(({ data }) => data.number).filter((number) => typeof number === "string");
+  return numbers[0] ?? null;
+}
+
+/**
+ * How often each event of these orders was told. An order may have several refunds, told of in a row each: so every
+ * count is 1 where each event was told once.
+ */
+export async function auditOf(
+  documents: Documents<NotificationDocument>,
+  orderIds: readonly string[],
+): Promise<ResultOf<typeof notificationsContract.actions.audit>> {
+  const found = await documents.find({ query: { order_id: { $in: orderIds } } });
+  const rows = new Map<string, { order_id: string; type: string; count: number }>();
+  for (const { order_id, type, data } of found.filter(isInApp)) {
+    if (order_id === null) continue;
+    const key = `${order_id} ${type} ${data.refund_id ?? ""}`;
+    const row = rows.get(key) ?? { order_id, type, count: 0 };
+    row.count += 1;
+    rows.set(key, row);
+  }
+  return [...rows.values()];
+}
+
+export function notificationOf(document: InAppDocument): Notification {
+  const { _id, type, title, body, data, read_at, created_at } = document;
+  return { id: _id, type, title, body, data, read_at, created_at };
+}
+
+export function outboxMessageOf(document: OutboxDocument): OutboxMessage {
+  const { _id, channel, to, subject, body, status, created_at } = document;
+  return { id: _id, channel, to, subject, body, status, created_at };
+}

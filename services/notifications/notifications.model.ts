@@ -1,0 +1,35 @@
+import type { OutboxMessage } from "./notifications.contract.ts";
+
+/** A message in the shop itself. Its `_id` is made of the event it tells of, so a redelivered event writes it once. */
+export interface InAppDocument {
+  _id: string;
+  channel: "in_app";
+  /** Whose it is; {@link ADMINS} for the inbox that all admins share. */
+  user_id: string;
+  /** The event's name. */
+  type: string;
+  title: string;
+  body: string;
+  data: Record<string, string | number | null>;
+  /** The order it is about, if any: what `audit` counts by. */
+  order_id: string | null;
+  read_at: string | null;
+  /** When the event happened, not when we heard of it: events come in no order. */
+  created_at: string;
+}
+
+/** A mail or a text, and what became of it. */
+export interface OutboxDocument extends Omit<OutboxMessage, "id"> {
+  _id: string;
+}
+
+export type NotificationDocument = InAppDocument | OutboxDocument;
+
+/** The inbox of whoever is an admin, today and tomorrow: what one of them has read is read for all. */
+export const ADMINS = "admins";
+
+export const INDEXES = ["user_id", "order_id", "to", "channel", "created_at"] as const;
+
+export function isInApp(document: NotificationDocument): document is InAppDocument {
+  return document.channel === "in_app";
+}
