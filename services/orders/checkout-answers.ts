@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { IdempotencyInProgress, IdempotencyMismatch, ShopError } from "../../lib/errors.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { Order } from "./orders.contract.ts";
@@ -15,20 +14,6 @@ interface KeyRow {
 
 /** Hours that an answer is given again. */
 const KEPT_HOURS = 24;
-
-/** The same for the same request, however its keys are ordered. */
-export function requestHash(params: object): string {
-  return createHash("sha256").update(canonical(params)).digest("hex");
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (typeof value === "object" && value !== null) {
-    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-    return `{${entries.map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`).join(",")}}`;
-  }
-  return JSON.stringify(value);
-}
 
 /** Idempotency keys of POST /orders: written with the order, answered with what decides it. */
 export class CheckoutAnswers {

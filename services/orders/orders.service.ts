@@ -1,10 +1,10 @@
-import { Unauthenticated } from "../../lib/errors.ts";
+import { principalOf } from "../../lib/meta.ts";
+import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { type PageParams, pageOf } from "../../lib/schema.ts";
 import { type Ctx, defineService } from "../../lib/service.ts";
 import { jobs } from "../../mixins/jobs.ts";
 import { sql } from "../../mixins/sql.ts";
-import type { Principal } from "../auth/auth.contract.ts";
 import { auditPage, undelivered } from "./audit.ts";
 import { closeOrder, confirmUnpaid, expireOrder, followRefund, moveOrder, payOrder } from "./changes.ts";
 import { checkout, markReplayed } from "./checkout.ts";
@@ -33,19 +33,17 @@ export default defineService(ordersContract)({
       answers: new CheckoutAnswers(this.db),
       config,
     };
-    const sweep = setInterval(() => {
-      parts.answers
-        .sweep()
-        .catch((error: unknown) =>
-          this.logger.warn("Could not sweep idempotency keys", { error: String(error) }),
-        );
-    }, SWEEP_EVERY);
-    return { parts, sweep };
+    const stopSweep = repeat(
+      SWEEP_EVERY,
+      () => parts.answers.sweep(),
+      (error) => this.logger.warn("Could not sweep idempotency keys", { error: String(error) }),
+    );
+    return { parts, stopSweep };
   },
 
   actions: {
     async checkout(ctx) {
-      const { order, replayed } = await checkout(this.parts, ctx, userOf(ctx).id);
+      const { order, replayed } = await checkout(this.parts, ctx, principalOf(ctx.meta).id);
       if (replayed) markReplayed(ctx.meta);
       return { order };
     },
@@ -53,7 +51,7 @@ export default defineService(ordersContract)({
     async list(ctx) {
       return await orderPage(
         this.parts.orders,
-        { user_id: userOf(ctx).id, status: ctx.params.status },
+        { user_id: principalOf(ctx.meta).id, status: ctx.params.status },
         ctx.params,
       );
     },
@@ -69,7 +67,7 @@ export default defineService(ordersContract)({
     },
 
     async cancel(ctx) {
-      const user = userOf(ctx);
+      const user = principalOf(ctx.meta);
       const { id, reason } = ctx.params;
       const userId = ownerOf(ctx);
       await closeOrder(this.parts, ctx, id, "cancelled", {
@@ -162,19 +160,13 @@ export default defineService(ordersContract)({
   },
 
   async stopped() {
-    clearInterval(this.sweep);
+    await this.stopSweep();
   },
 });
 
-function userOf(ctx: Ctx): Principal {
-  const { user } = ctx.meta;
-  if (!user) throw new Unauthenticated({});
-  return user;
-}
-
 /** Whose orders the caller may see: their own; an admin (and another service) everybody's. */
 function ownerOf(ctx: Ctx): string | undefined {
-  const user = userOf(ctx);
+  const user = principalOf(ctx.meta);
   return user.role === "admin" ? undefined : user.id;
 }
 

@@ -27,7 +27,10 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Starts a node and waits until it is ready, or has died. */
+/** ms: many times what a start takes, so that only a node that can't start meets it. */
+const START_TIMEOUT = 15_000;
+
+/** Starts a node and waits until it is ready. @throws with what it wrote, if it ends or doesn't get there */
 export async function startNode(env: Record<string, string>): Promise<NodeProcess> {
   const port = await freePort();
   const child = spawn(
@@ -43,9 +46,9 @@ export async function startNode(env: Record<string, string>): Promise<NodeProces
       env: {
         PATH: process.env.PATH ?? "",
         HOME: process.env.HOME ?? "",
-        PORT: String(port),
         LOG_LEVEL: "warn",
         ...env,
+        PORT: String(port),
       },
       stdio: ["ignore", "pipe", "pipe"],
     },
@@ -55,15 +58,15 @@ export async function startNode(env: Record<string, string>): Promise<NodeProces
     stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
   const exited = once(child, "exit").then(([code, signal]) => code ?? signal);
   const url = `http://127.0.0.1:${port}`;
-  while (child.exitCode === null && child.signalCode === null) {
-    const ready = await fetch(`${url}/health/ready`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (ready) break;
+  const deadline = Date.now() + START_TIMEOUT;
+  const isGone = () => child.exitCode !== null || child.signalCode !== null;
+  while (!(await isReady(url))) {
+    if (isGone() || Date.now() > deadline) {
+      child.kill("SIGKILL");
+      throw new Error(`The node did not become ready:\n${output}`);
+    }
     await Promise.race([exited, new Promise((next) => setImmediate(next))]);
   }
-  if (child.exitCode !== null) throw new Error(`The node ended with ${child.exitCode}:\n${output}`);
   return {
     url,
     process: child,
@@ -74,4 +77,12 @@ export async function startNode(env: Record<string, string>): Promise<NodeProces
       await exited;
     },
   };
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/health/ready`)).ok;
+  } catch {
+    return false;
+  }
 }

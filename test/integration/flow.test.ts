@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { readSecrets } from "../../lib/embedded.ts";
+import { newId } from "../../lib/ids.ts";
 import { type Answer, eventually, send } from "../helpers/client.ts";
 import { type NodeProcess, startNode } from "../helpers/node-process.ts";
 
@@ -102,4 +103,42 @@ describe("a customer's way through the shop", () => {
     const report = await ok(get("/api/admin/verify", admin));
     expect(report.body).toMatchObject({ ok: true });
   }, 120_000);
+});
+
+describe("a checkout whose process is killed after the money was captured", () => {
+  it("is finished after the restart, and the same request again gives its order", async () => {
+    const { access_token } = (
+      await ok(
+        post("/api/auth/register", {
+          email: "second@example.com",
+          password: "a-good-password",
+          name: "Second",
+        }),
+        201,
+      )
+    ).body;
+    const token = String(access_token);
+    const body = {
+      shipping_address: "12 Analytical Row",
+      items: [{ product_id: 1, quantity: 1 }],
+      payment_method: "pm_card_visa",
+    };
+    const options = { token, headers: { "idempotency-key": newId() } };
+
+    await shop.kill("SIGTERM");
+    shop = await startNode({ DATA_DIR: dataDir, CRASH_AT: "checkout.charge.after" });
+    await expect(send(shop, "POST", "/api/orders", body, options)).rejects.toThrow();
+    expect(await shop.exited).toBe("SIGKILL");
+
+    shop = await startNode({ DATA_DIR: dataDir, SAGA_LEASE: "500", JOBS_POLL: "0.5", RATE_LIMIT: "off" });
+    const answer = await eventually(async () => {
+      const again = await send(shop, "POST", "/api/orders", body, options);
+      return again.status === 409 && again.at("code") === "IDEMPOTENCY_IN_PROGRESS" ? undefined : again;
+    }, 20_000);
+    expect(answer.status).toBe(201);
+    expect(answer.at("order", "status")).toBe("confirmed");
+    const payments = await ok(get(`/api/orders/${answer.at("order", "id")}/payments`, token));
+    expect(payments.body.payments).toMatchObject([{ status: "captured" }]);
+    expect((await ok(get("/api/orders", token))).at("pagination", "total")).toBe(1);
+  }, 60_000);
 });
