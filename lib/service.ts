@@ -51,6 +51,15 @@ interface Definition<
 }
 
 /**
+ * The cacher answers before params are checked, and looks at `keys` alone: what holds any other param is left to the
+ * check, which refuses it whether or not the answer to the rest is kept.
+ */
+function cacheOf({ keys, ttl }: { keys: string[]; ttl: number }) {
+  const enabled = (ctx: Context<object>) => Object.keys(ctx.params).every((key) => keys.includes(key));
+  return { keys: [...keys], ttl, enabled };
+}
+
+/**
  * Makes a Moleculer service of a contract and its handlers: `defineService(contract)({ … })`. Whatever the contract
  * says (params, permissions, timeout, visibility, caching) is taken from it, so that it can't be said twice.
  *
@@ -71,7 +80,7 @@ export function defineService<N extends string, A extends ActionSpecs>(contract:
         throw new Error(`${contract.name}.${name} is declared but not implemented`);
       actions[name] = {
         visibility: spec.rest ? "published" : "public",
-        ...(spec.cache ? { cache: { ...spec.cache } } : {}),
+        ...(spec.cache ? { cache: cacheOf(spec.cache) } : {}),
         ...(spec.timeout === undefined ? {} : { timeout: spec.timeout }),
         handler(ctx: Context) {
           return Reflect.apply(handler, this, [ctx]);

@@ -1,7 +1,16 @@
 import Type, { type Static } from "typebox";
 import { action, contract } from "../../lib/contract.ts";
-import { BelowReserved, InsufficientStock, ReservationReleased } from "../../lib/errors.ts";
+import {
+  BelowReserved,
+  IdempotencyMismatch,
+  InsufficientStock,
+  NotFound,
+  ReservationReleased,
+} from "../../lib/errors.ts";
 import { IntId, Nullable, Obj, Quantity, Timestamp, Uuid } from "../../lib/schema.ts";
+
+/** The most that is put on hand of one product: half of what its column holds, so that returns always fit. */
+export const MAX_ON_HAND = 1_000_000_000;
 
 /** on_hand + sold = received; 0 ≤ reserved ≤ on_hand; available = on_hand − reserved. */
 export const StockLevel = Obj({
@@ -42,7 +51,7 @@ export const inventoryContract = contract("inventory", {
   }),
   changes: action({
     summary:
-      "Levels changed at or after a moment, in order of change: the feed from which products keeps its projection",
+      "Levels changed at or after a moment, in order of change: the feed from which products keeps its projection. The next page starts at `until`; a change may show some seconds late",
     permissions: ["service"],
     params: Obj({ since: Timestamp(), limit: Type.Integer({ minimum: 1, maximum: 5000 }) }),
     result: Obj({ levels: Type.Array(StockLevel), until: Timestamp() }),
@@ -51,7 +60,7 @@ export const inventoryContract = contract("inventory", {
   set: action({
     summary: "Set on hand; the difference counts as received",
     permissions: ["service", "admin"],
-    params: Obj({ product_id: IntId(), on_hand: Type.Integer({ minimum: 0, maximum: 1_000_000_000 }) }),
+    params: Obj({ product_id: IntId(), on_hand: Type.Integer({ minimum: 0, maximum: MAX_ON_HAND }) }),
     result: StockLevel,
     errors: [BelowReserved],
   }),
@@ -60,7 +69,7 @@ export const inventoryContract = contract("inventory", {
     permissions: ["service"],
     params: Obj({
       levels: Type.Array(
-        Obj({ product_id: IntId(), on_hand: Type.Integer({ minimum: 0, maximum: 1_000_000_000 }) }),
+        Obj({ product_id: IntId(), on_hand: Type.Integer({ minimum: 0, maximum: MAX_ON_HAND }) }),
         { minItems: 1, maxItems: 1000 },
       ),
     }),
@@ -74,7 +83,10 @@ export const inventoryContract = contract("inventory", {
   adjust: action({
     summary: "Change on hand by a difference",
     permissions: ["service", "admin"],
-    params: Obj({ product_id: IntId(), change: Type.Integer() }),
+    params: Obj({
+      product_id: IntId(),
+      change: Type.Integer({ minimum: -MAX_ON_HAND, maximum: MAX_ON_HAND }),
+    }),
     result: StockLevel,
     errors: [BelowReserved],
   }),
@@ -88,7 +100,7 @@ export const inventoryContract = contract("inventory", {
       expires_at: Timestamp(),
     }),
     result: Reservation,
-    errors: [InsufficientStock, ReservationReleased],
+    errors: [InsufficientStock, ReservationReleased, IdempotencyMismatch],
     idempotent: true,
   }),
   release: action({
@@ -103,7 +115,7 @@ export const inventoryContract = contract("inventory", {
     permissions: ["service"],
     params: Obj({ order_id: Uuid() }),
     result: Reservation,
-    errors: [ReservationReleased],
+    errors: [ReservationReleased, NotFound],
     idempotent: true,
   }),
   giveBack: action({

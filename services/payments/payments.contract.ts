@@ -8,8 +8,11 @@ import {
   NotRefundable,
   OrderInProgress,
   OrderNotPayable,
+  OrderOutcomeUnknown,
   PaymentDeclined,
+  PaymentOutcomeUnknown,
   PaymentProviderUnavailable,
+  RefundRefused,
   RefundTooLarge,
 } from "../../lib/errors.ts";
 import { Amount, Minor } from "../../lib/money.ts";
@@ -78,6 +81,7 @@ export const paymentsContract = contract("payments", {
       InvalidPaymentMethod,
       OrderNotPayable,
       OrderInProgress,
+      OrderOutcomeUnknown,
       PaymentProviderUnavailable,
       IdempotencyInProgress,
       IdempotencyMismatch,
@@ -112,7 +116,9 @@ export const paymentsContract = contract("payments", {
     errors: [
       RefundTooLarge,
       NotRefundable,
+      RefundRefused,
       PaymentProviderUnavailable,
+      PaymentOutcomeUnknown,
       IdempotencyInProgress,
       IdempotencyMismatch,
     ],

@@ -27,9 +27,7 @@ type Refund = PaymentProvider["refund"];
 /** The sandbox behind a provider that a test can make misbehave, order by order. */
 export class UnreliableProvider implements PaymentProvider {
   readonly name: string;
-  readonly settlesWithin: number;
-  readonly lookupCharge: PaymentProvider["lookupCharge"];
-  readonly lookupRefund: PaymentProvider["lookupRefund"];
+  readonly settlesWithin = 300;
   readonly readWebhook: PaymentProvider["readWebhook"];
   readonly real: PaymentProvider;
   readonly db: Database;
@@ -38,13 +36,13 @@ export class UnreliableProvider implements PaymentProvider {
   readonly #charges = new Map<string, (request: ChargeRequest, signal: AbortSignal) => ReturnType<Charge>>();
   #refund: ((request: RefundRequest, signal: AbortSignal) => ReturnType<Refund>) | undefined;
 
+  #chargeLookupFails = false;
+  #refundLookupFails = false;
+
   constructor(real: PaymentProvider, db: Database) {
     this.real = real;
     this.db = db;
     this.name = real.name;
-    this.settlesWithin = real.settlesWithin;
-    this.lookupCharge = (key, signal) => real.lookupCharge(key, signal);
-    this.lookupRefund = (key, signal) => real.lookupRefund(key, signal);
     this.readWebhook = (rawBody, headers) => real.readWebhook(rawBody, headers);
   }
 
@@ -64,6 +62,28 @@ export class UnreliableProvider implements PaymentProvider {
     return behaviour ? await behaviour(request, signal) : await this.real.charge(request, signal);
   }
 
+  failNextChargeLookup() {
+    this.#chargeLookupFails = true;
+  }
+
+  async lookupCharge(key: string, signal: AbortSignal): ReturnType<PaymentProvider["lookupCharge"]> {
+    const fails = this.#chargeLookupFails;
+    this.#chargeLookupFails = false;
+    if (fails) throw new Error("no answer");
+    return await this.real.lookupCharge(key, signal);
+  }
+
+  failNextRefundLookup() {
+    this.#refundLookupFails = true;
+  }
+
+  async lookupRefund(key: string, signal: AbortSignal): ReturnType<PaymentProvider["lookupRefund"]> {
+    const fails = this.#refundLookupFails;
+    this.#refundLookupFails = false;
+    if (fails) throw new Error("no answer");
+    return await this.real.lookupRefund(key, signal);
+  }
+
   async refund(request: RefundRequest, signal: AbortSignal): ReturnType<Refund> {
     const behaviour = this.#refund;
     this.#refund = undefined;
@@ -75,9 +95,12 @@ export class UnreliableProvider implements PaymentProvider {
 export function unreliablePayments(): { payments: ServiceFactory; provider: () => UnreliableProvider } {
   let made: UnreliableProvider | undefined;
   return {
-    payments: paymentsService((config, db) => {
-      made = new UnreliableProvider(providersOf(config, db).active, db);
-      return new Providers(made);
+    payments: paymentsService({
+      makeProviders(config, db) {
+        made = new UnreliableProvider(providersOf(config, db).active, db);
+        return new Providers(made);
+      },
+      sweepEvery: 100,
     }),
     provider() {
       if (!made) throw new Error("Start the shop first.");

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import pg from "pg";
 import { newId } from "../../lib/ids.ts";
+import { eventually } from "../helpers/client.ts";
 import { inventoryOf, one, runSql, tally } from "../helpers/inventory.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
@@ -84,18 +86,53 @@ test("a reserve and a release of one order at once end released, and nothing sta
   const product_id = await stock.stocked(100);
   const orders = times(60, () => newId());
   const reserve = (order_id: string, i: number) => node(i).reserve(order_id, [one(product_id)]);
-  const calls = orders.flatMap((order_id, i) => {
-    const release = () => node(i + 1).release(order_id);
-    return i % 2 === 0 ? [reserve(order_id, i), release()] : [release(), reserve(order_id, i)];
-  });
-  const { ok = 0, RESERVATION_RELEASED = 0, ...others } = await tally(calls);
-  expect(others).toEqual({});
-  expect(ok + RESERVATION_RELEASED).toBe(120);
-  for (const order_id of orders) expect(await stock.release(order_id)).toMatchObject({ state: "released" });
-  expect(await tally(orders.map(reserve))).toEqual({ RESERVATION_RELEASED: 60 });
+  const reserves: Promise<unknown>[] = [];
+  const releases: Promise<unknown>[] = [];
+  for (const [i, order_id] of orders.entries()) {
+    if (i % 3 > 0) reserves.push(reserve(order_id, i));
+    releases.push(node(i + 1).release(order_id));
+    if (i % 3 === 0) reserves.push(reserve(order_id, i));
+  }
+  const { ok = 0, RESERVATION_RELEASED: refused = 0, ...others } = await tally(reserves);
+  expect([ok + refused, others]).toEqual([60, {}]);
+  for (const answer of await Promise.all(releases)) expect(answer).toMatchObject({ state: "released" });
   expect(await stock.level(product_id)).toMatchObject({ on_hand: 100, reserved: 0 });
+  expect(await tally(orders.map(reserve))).toEqual({ RESERVATION_RELEASED: 60 });
   await expectCleanAudit();
 });
+
+test.each(["release", "giveBack"] as const)(
+  "%s waits for a reserve under way, and undoes it",
+  async (undo) => {
+    const product_id = await stock.stocked(5);
+    const order_id = newId();
+    // A node that has reserved and not yet committed.
+    const client = new pg.Client({ connectionString: shop.databaseUrl });
+    await client.connect();
+    try {
+      await client.query("BEGIN");
+      await client.query(
+        "INSERT INTO inventory.reservations (order_id, state, expires_at) VALUES ($1, 'reserved', now() + interval '1 hour')",
+        [order_id],
+      );
+      await client.query("SELECT * FROM inventory.take($1, ARRAY[$2::int], ARRAY[2])", [
+        order_id,
+        product_id,
+      ]);
+      const undone = stock[undo](order_id);
+      await eventually(async () => {
+        const sql =
+          "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        return (await runSql(shop, sql)).length > 0;
+      });
+      await client.query("COMMIT");
+      expect(await undone).toEqual({ order_id, state: "released", expires_at: null });
+    } finally {
+      await client.end();
+    }
+    expect(await stock.level(product_id)).toMatchObject({ on_hand: 5, reserved: 0 });
+  },
+);
 
 test("a commit and a release of one order at once: one of them wins, and both tell the same", async () => {
   const product_id = await stock.stocked(40);

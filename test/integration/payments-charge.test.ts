@@ -46,11 +46,13 @@ async function paymentsOf(orderId: string) {
   );
 }
 
-/** Lets the sweep look at the payments of an order at once. */
+/** As if the order's charge had been sent an hour ago: the sweep looks at it at once. */
 async function checkIsDue(orderId: string) {
-  await provider.db.rows("UPDATE payments.payments SET check_at = now() WHERE order_id = $1 RETURNING id", [
-    orderId,
-  ]);
+  await provider.db.rows(
+    `UPDATE payments.payments SET sent_at = now() - interval '1 hour', check_at = now()
+     WHERE order_id = $1 RETURNING id`,
+    [orderId],
+  );
 }
 
 /** A second node, on the same database, that dies around the capture: nothing is written after it. */
@@ -192,7 +194,7 @@ describe("unknown outcomes", () => {
     const request = charging();
     provider.onCharge(request.order_id, async (asked) => {
       provider.onCharge(request.order_id, async () => ({ kind: "unavailable" }));
-      setTimeout(() => void provider.real.charge(asked, new AbortController().signal), 600);
+      setTimeout(() => void provider.real.charge(asked, new AbortController().signal), 400);
       throw new Error("no answer");
     });
     expect(await shop.call("payments.charge", request)).toMatchObject({ outcome: "captured" });

@@ -1,0 +1,202 @@
+import { NotRefundable, RefundTooLarge } from "../../lib/errors.ts";
+import type { EventData, EventEnvelope } from "../../lib/events.ts";
+import { newId } from "../../lib/ids.ts";
+import { toDecimal } from "../../lib/money.ts";
+import type { Database, Tx } from "../../lib/stores/database.ts";
+import type { JobsThis } from "../../mixins/jobs.ts";
+import { isCapture } from "./payment-view.ts";
+import type { PaymentRow, RefundRow } from "./payments.model.ts";
+
+/** A refund that is wanted. */
+export interface RefundWish {
+  paymentId: string;
+  /** What the provider knows it by. */
+  key: string;
+  /** Integer minor units; undefined: all that is left. */
+  amount: number | undefined;
+  reason: string;
+  /** The admin who wants it; null: the shop itself, for a cancelled order. */
+  requestedBy: string | null;
+}
+
+export interface Refunded {
+  refund: RefundRow;
+  payment: PaymentRow;
+  /** The event, if it was published by this call. */
+  event?: EventEnvelope<"payment.refunded">;
+}
+
+const LATER = "now() + interval '30 seconds'";
+
+/**
+ * The rows of payments.refunds, and the sums of them that their payment carries: `refunding` of the pending ones,
+ * `refunded` of those that succeeded. Together they never exceed what was captured, by a CHECK of the payment.
+ */
+export class RefundStore {
+  readonly #db: Database;
+  readonly #publish: JobsThis["publish"];
+
+  constructor(db: Database, publish: JobsThis["publish"]) {
+    this.#db = db;
+    this.#publish = publish;
+  }
+
+  /**
+   * Begins a refund, or takes up the one under this key: one that failed begins anew.
+   * @returns it, pending and to be sent by the caller, or as it has succeeded
+   * @throws NotRefundable, RefundTooLarge
+   */
+  async begin(wish: RefundWish): Promise<RefundRow> {
+    return await this.#db.transaction(async (tx) => {
+      const payment = await this.#lockPayment(wish.paymentId, tx);
+      const known = await this.#db.one<RefundRow>(
+        "SELECT * FROM payments.refunds WHERE key = $1",
+        [wish.key],
+        tx,
+      );
+      if (known?.status === "succeeded") return known;
+      if (known?.status === "pending") return await this.#nextRequest(known.id, tx);
+
+      const amount = refundable(payment, wish);
+      await this.#db.rows(
+        "UPDATE payments.payments SET refunding = refunding + $2, updated_at = now() WHERE id = $1 RETURNING id",
+        [payment.id, amount],
+        tx,
+      );
+      return await this.#written(
+        `INSERT INTO payments.refunds (id, payment_id, key, amount, reason, requested_by, check_at)
+         VALUES ($1, $2, $3, $4, $5, $6, ${LATER})
+         ON CONFLICT (key) DO UPDATE
+           SET amount = excluded.amount, status = 'pending', requests = 1, check_at = ${LATER}, updated_at = now()
+         RETURNING *`,
+        [newId(), payment.id, wish.key, amount, wish.reason, wish.requestedBy],
+        tx,
+      );
+    });
+  }
+
+  /** The refunds of a payment that are pending, each to be sent once more by the caller. */
+  async resumePending(paymentId: string): Promise<RefundRow[]> {
+    return await this.#db.rows<RefundRow>(
+      `UPDATE payments.refunds SET requests = requests + 1 WHERE payment_id = $1 AND status = 'pending' RETURNING *`,
+      [paymentId],
+    );
+  }
+
+  /** Pending refunds whose check is due, each to be sent once more; no other node gets them for a while. */
+  async takeDue(limit: number): Promise<RefundRow[]> {
+    return await this.#db.rows<RefundRow>(
+      `UPDATE payments.refunds SET requests = requests + 1, check_at = ${LATER} WHERE id IN (
+         SELECT id FROM payments.refunds WHERE check_at <= now() ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+       RETURNING *`,
+      [limit],
+    );
+  }
+
+  async byKey(key: string): Promise<RefundRow | undefined> {
+    return await this.#db.one<RefundRow>("SELECT * FROM payments.refunds WHERE key = $1", [key]);
+  }
+
+  /** The money has gone back. Written once, with its event, whoever is told of it how often. */
+  async succeed(refund: RefundRow, providerRef: string): Promise<Refunded> {
+    return await this.#db.transaction(async (tx) => {
+      const before = await this.#lockPayment(refund.payment_id, tx);
+      const succeeded = await this.#db.one<RefundRow>(
+        `UPDATE payments.refunds SET status = 'succeeded', provider_ref = $2, check_at = NULL, updated_at = now()
+         WHERE id = $1 AND status = 'pending' RETURNING *`,
+        [refund.id, providerRef],
+        tx,
+      );
+      if (!succeeded) return { refund: await this.#get(refund.id, tx), payment: before };
+      const payment = await this.#written<PaymentRow>(
+        `UPDATE payments.payments SET refunding = refunding - $2, refunded = refunded + $2, updated_at = now(),
+           status = CASE WHEN refunded + $2 = amount THEN 'refunded' ELSE 'partially_refunded' END
+         WHERE id = $1 RETURNING *`,
+        [refund.payment_id, succeeded.amount],
+        tx,
+      );
+      const data = eventData(succeeded, payment);
+      const event_id = await this.#publish(tx, "payment.refunded", data);
+      const occurred_at = succeeded.updated_at.toISOString();
+      return {
+        refund: succeeded,
+        payment,
+        event: { event_id, event: "payment.refunded", occurred_at, data },
+      };
+    });
+  }
+
+  /**
+   * Nothing has gone back, and nothing will: gives the sum free.
+   * @param request the last one that was sent, for all we know
+   * @returns false, having changed nothing, if another request was sent: that one may still succeed
+   */
+  async fail(refund: RefundRow, request: number): Promise<boolean> {
+    return await this.#db.transaction(async (tx) => {
+      await this.#lockPayment(refund.payment_id, tx);
+      const failed = await this.#db.one<RefundRow>(
+        `UPDATE payments.refunds SET status = 'failed', check_at = NULL, updated_at = now()
+         WHERE id = $1 AND status = 'pending' AND requests = $2 RETURNING *`,
+        [refund.id, request],
+        tx,
+      );
+      if (!failed) return false;
+      await this.#db.rows(
+        "UPDATE payments.payments SET refunding = refunding - $2, updated_at = now() WHERE id = $1 RETURNING id",
+        [refund.payment_id, failed.amount],
+        tx,
+      );
+      return true;
+    });
+  }
+
+  /** Every transaction here locks the payment first: refunds of one payment queue up, and none deadlocks. */
+  async #lockPayment(id: string, tx: Tx): Promise<PaymentRow> {
+    return await this.#written<PaymentRow>(
+      "SELECT * FROM payments.payments WHERE id = $1 FOR UPDATE",
+      [id],
+      tx,
+    );
+  }
+
+  async #nextRequest(id: string, tx: Tx): Promise<RefundRow> {
+    const sql = "UPDATE payments.refunds SET requests = requests + 1 WHERE id = $1 RETURNING *";
+    return await this.#written<RefundRow>(sql, [id], tx);
+  }
+
+  async #get(id: string, tx: Tx): Promise<RefundRow> {
+    return await this.#written<RefundRow>("SELECT * FROM payments.refunds WHERE id = $1", [id], tx);
+  }
+
+  async #written<R extends object = RefundRow>(sql: string, values: readonly unknown[], tx: Tx): Promise<R> {
+    const row = await this.#db.one<R>(sql, values, tx);
+    if (!row) throw new Error("A row that is never deleted has gone");
+    return row;
+  }
+}
+
+/** How much this refund gives back. @throws NotRefundable, RefundTooLarge */
+function refundable(payment: PaymentRow, { amount, requestedBy }: RefundWish): number {
+  if (!isCapture(payment) || payment.status === "refunded")
+    throw new NotRefundable({ status: payment.status });
+  // The rest of a cancelled order's payment is on its way back already.
+  if (payment.cancelled && requestedBy !== null) throw new NotRefundable({ status: "cancelled" });
+  const rest = payment.amount - payment.refunded - payment.refunding;
+  const wanted = amount ?? rest;
+  if (wanted > rest || wanted === 0) throw new RefundTooLarge({ refundable: toDecimal(rest) });
+  return wanted;
+}
+
+function eventData(refund: RefundRow, payment: PaymentRow): EventData<"payment.refunded"> {
+  return {
+    refund_id: refund.id,
+    payment_id: payment.id,
+    order_id: payment.order_id,
+    user_id: payment.user_id,
+    amount: refund.amount,
+    refunded_total: payment.refunded,
+    captured: payment.amount,
+    currency: payment.currency,
+    reason: refund.reason,
+  };
+}

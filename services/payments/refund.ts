@@ -1,0 +1,76 @@
+import { crashPoint } from "../../lib/crash.ts";
+import { PaymentOutcomeUnknown, PaymentProviderUnavailable, RefundRefused } from "../../lib/errors.ts";
+import type { PaymentRow, RefundRow } from "./payments.model.ts";
+import { ask, deadlineFromNow, type PaymentsParts } from "./payments-parts.ts";
+import type { FinalRefund, Unavailable } from "./providers/provider.ts";
+import type { Refunded, RefundWish } from "./refund-store.ts";
+
+/**
+ * Never gives back more than was captured: the sum is set aside on the payment's row before anything is sent. From then
+ * on the refund is a promise. Its outcome unknown, it is sent again under its key, by a retry or by the sweep, until the
+ * provider has answered.
+ */
+
+/**
+ * Gives back part or all of a payment. Asked again under the same key, it gives the same answer.
+ * @throws NotRefundable, RefundTooLarge, RefundRefused, PaymentProviderUnavailable (nothing was given back),
+ *   PaymentOutcomeUnknown (it will be, or ask again)
+ */
+export async function refundPayment(
+  parts: PaymentsParts,
+  payment: PaymentRow,
+  wish: Omit<RefundWish, "paymentId">,
+): Promise<Refunded> {
+  const refund = await parts.refunds.begin({ ...wish, paymentId: payment.id });
+  return await sendRefund(parts, payment, refund, deadlineFromNow());
+}
+
+/** Sends a pending refund, as one who raised its number of requests. @throws as {@link refundPayment} */
+export async function sendRefund(
+  parts: PaymentsParts,
+  payment: PaymentRow,
+  refund: RefundRow,
+  deadline: number,
+): Promise<Refunded> {
+  if (refund.status === "succeeded") return { refund, payment: await parts.payments.get(payment.id) };
+  const result = await requestRefund(parts, payment, refund, deadline);
+  crashPoint("payments.refund.after");
+  switch (result?.kind) {
+    case "refunded":
+      return await parts.refunds.succeed(refund, result.ref);
+    case "refused":
+      await parts.refunds.fail(refund, refund.requests);
+      throw new RefundRefused({ reason: result.reason });
+    case "unavailable":
+      // Certain only of the first request: an earlier one without an answer may still succeed.
+      if (await parts.refunds.fail(refund, 1)) throw new PaymentProviderUnavailable({ retry_after: 10 });
+      throw new PaymentOutcomeUnknown({});
+    case undefined:
+      throw new PaymentOutcomeUnknown({});
+  }
+}
+
+/** @returns undefined if the provider says neither that it did it nor that it didn't */
+async function requestRefund(
+  parts: PaymentsParts,
+  payment: PaymentRow,
+  { key, amount }: RefundRow,
+  deadline: number,
+): Promise<FinalRefund | Unavailable | undefined> {
+  const provider = parts.providers.get(payment.provider);
+  const { provider_ref: chargeRef, currency } = payment;
+  if (chargeRef === null) throw new Error(`Payment ${payment.id} has nothing to refund`);
+  const unknown = (error: unknown) => {
+    parts.logger.warn("The outcome of a refund is unknown", {
+      payment: payment.id,
+      error: error instanceof Error ? error.name : "unknown",
+    });
+    return undefined;
+  };
+  const answer = await ask(parts, deadline, (signal) =>
+    provider.refund({ key, chargeRef, amount, currency }, signal),
+  ).catch(unknown);
+  return (
+    answer ?? (await ask(parts, deadline, (signal) => provider.lookupRefund(key, signal)).catch(unknown))
+  );
+}

@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { newId } from "../../lib/ids.ts";
+import { type UnreliableProvider, unreliablePayments } from "../helpers/payments.ts";
+import { type Shop, startShop } from "../helpers/shop.ts";
+
+let shop: Shop;
+let provider: UnreliableProvider;
+const never = new AbortController().signal;
+
+beforeAll(async () => {
+  const unreliable = unreliablePayments();
+  shop = await startShop({ replace: { payments: unreliable.payments } });
+  provider = unreliable.provider();
+});
+afterAll(async () => await shop.stop());
+
+/** A captured order of 29.99 whose capture is more than a minute old. @returns its id */
+async function givenCapture(): Promise<string> {
+  const order_id = newId();
+  await shop.call("payments.charge", {
+    key: `${order_id}:charge:1`,
+    order_id,
+    user_id: newId(),
+    amount: 2999,
+    currency: "EUR",
+    payment_method: "pm_card_visa",
+  });
+  await run(
+    "UPDATE payments.sandbox_charges SET created_at = now() - interval '2 minutes' WHERE order_id = $1",
+    order_id,
+  );
+  return order_id;
+}
+
+async function run(sql: string, orderId: string): Promise<void> {
+  await provider.db.rows(`${sql} RETURNING 1 AS done`, [orderId]);
+}
+
+async function audit(...order_ids: string[]) {
+  return await shop.call("payments.audit", { order_ids });
+}
+
+const messagesOf = ({ violations }: Awaited<ReturnType<typeof audit>>) =>
+  violations.map(({ message }) => message);
+
+describe("figures", () => {
+  test("of each order, also of one without a payment", async () => {
+    const [paid, cancelled, unknown] = [await givenCapture(), await givenCapture(), newId()];
+    await shop.call("payments.cancelOrder", { order_id: cancelled, reason: "x" });
+    const { orders, violations } = await audit(paid, cancelled, unknown);
+    expect(violations).toEqual([]);
+    expect(orders).toHaveLength(3);
+    expect(orders).toEqual(
+      expect.arrayContaining([
+        { order_id: paid, captures: 1, captured: 2999, refunded: 0, processing: 0 },
+        { order_id: cancelled, captures: 1, captured: 2999, refunded: 2999, processing: 0 },
+        { order_id: unknown, captures: 0, captured: 0, refunded: 0, processing: 0 },
+      ]),
+    );
+    expect(await audit()).toEqual({ orders: [], violations: [] });
+  });
+});
+
+describe("violations", () => {
+  test("a capture there that is none here; not within its first minute, nor while it is processing", async () => {
+    const orderId = newId();
+    const charge = {
+      key: `${orderId}:charge:1`,
+      orderId,
+      amount: 500,
+      currency: "EUR",
+      paymentMethod: "pm_card_visa",
+    };
+    await provider.real.charge(charge, never);
+    expect(await audit(orderId)).toMatchObject({ violations: [] });
+    await run(
+      "UPDATE payments.sandbox_charges SET created_at = now() - interval '2 minutes' WHERE order_id = $1",
+      orderId,
+    );
+    expect(await audit(orderId)).toMatchObject({
+      violations: [
+        {
+          invariant: "I2",
+          message: "The provider keeps other money than we know of",
+          row: {
+            key: charge.key,
+            order_id: orderId,
+            captured_there: 500,
+            refunded_there: 0,
+            payment_id: null,
+          },
+        },
+      ],
+    });
+    const processing = await givenCapture();
+    await run(
+      `UPDATE payments.payments SET status = 'processing', provider_ref = NULL, check_at = now() + interval '1 h'
+       WHERE order_id = $1`,
+      processing,
+    );
+    expect(messagesOf(await audit(processing))).toEqual([]);
+  });
+
+  test("a capture here that there is none, or of another amount", async () => {
+    const orderId = await givenCapture();
+    await run("UPDATE payments.sandbox_charges SET amount = 1 WHERE order_id = $1", orderId);
+    expect(messagesOf(await audit(orderId))).toContain("A captured payment is not in the provider's books");
+    await run("DELETE FROM payments.sandbox_charges WHERE order_id = $1", orderId);
+    expect(messagesOf(await audit(orderId))).toEqual(["A captured payment is not in the provider's books"]);
+  });
+
+  test("a capture there of an attempt that has failed here", async () => {
+    const orderId = await givenCapture();
+    await run(
+      "UPDATE payments.payments SET status = 'failed', provider_ref = NULL WHERE order_id = $1",
+      orderId,
+    );
+    expect(messagesOf(await audit(orderId))).toEqual(["The provider keeps other money than we know of"]);
+  });
+
+  test("a refund there that is none here", async () => {
+    const orderId = await givenCapture();
+    const found = await provider.real.lookupCharge(`${orderId}:charge:1`, never);
+    const chargeRef = found?.kind === "captured" ? found.ref : "";
+    await provider.real.refund({ key: newId(), chargeRef, amount: 100, currency: "EUR" }, never);
+    expect(messagesOf(await audit(orderId))).toEqual([
+      "The provider keeps other money than we know of",
+      "The provider gave something back that we don't know of",
+    ]);
+  });
+
+  test("sums that are not those of the refunds", async () => {
+    const orderId = await givenCapture();
+    await run("UPDATE payments.payments SET refunding = 100 WHERE order_id = $1", orderId);
+    expect(messagesOf(await audit(orderId))).toEqual(["A payment's sums are not those of its refunds"]);
+  });
+
+  test("are only those of the orders that were asked for", async () => {
+    const orderId = await givenCapture();
+    await run("UPDATE payments.payments SET refunding = 100 WHERE order_id = $1", orderId);
+    expect(messagesOf(await audit(await givenCapture()))).toEqual([]);
+  });
+});
