@@ -1,11 +1,18 @@
 import type { BrokerOptions } from "moleculer";
 import { contractMiddleware } from "../middlewares/contract.ts";
+import { drainMiddleware } from "../middlewares/drain.ts";
 import { failuresMiddleware } from "../middlewares/failures.ts";
 import { permissionsMiddleware } from "../middlewares/permissions.ts";
+import { installCalls } from "./calling.ts";
 import type { Config } from "./config.ts";
+import { addCheck } from "./health.ts";
 import { installLifecycle } from "./lifecycle.ts";
+import { probesMiddleware } from "./probes.ts";
+import { resilienceOptions } from "./resilience.ts";
 import { provideConfig } from "./runtime.ts";
+import { RedisCacher } from "./stores/redis-cacher.ts";
 import { closeShared } from "./stores/shared.ts";
+import { NatsTransporter, natsOptions } from "./transporter.ts";
 
 interface NodeOptions {
   /** Runs after the last service and store have stopped. */
@@ -14,19 +21,17 @@ interface NodeOptions {
 
 /** Moleculer's options for one node, all from the configuration. The tests and moleculer.config.ts both use it. */
 export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): BrokerOptions {
+  const transporter = config.NATS_URL.length > 0 ? new NatsTransporter(natsOptions(config)) : null;
   return {
     namespace: config.NAMESPACE,
     ...(config.NODE_ID === "" ? {} : { nodeID: config.NODE_ID }),
     logger: loggerOf(config),
     logLevel: config.LOG_LEVEL,
-    transporter: null,
-    cacher: "Memory",
+    transporter,
+    cacher: config.REDIS_URL === "" ? "Memory" : new RedisCacher(config.REDIS_URL),
     // Contracts are checked by their own middleware.
     validator: false,
-    requestTimeout: config.REQUEST_TIMEOUT,
-    heartbeatInterval: 2,
-    heartbeatTimeout: 6,
-    tracking: { enabled: true, shutdownTimeout: config.SHUTDOWN_TIMEOUT },
+    ...resilienceOptions(config),
     metrics: {
       enabled: true,
       // Read by the gateway and lib/metrics.ts; Moleculer's own reporter would open a port on every interface.
@@ -41,10 +46,14 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       contractMiddleware({ checkResults: config.NODE_ENV === "test" }),
       permissionsMiddleware(),
       failuresMiddleware(),
+      drainMiddleware(config.SHUTDOWN_TIMEOUT),
+      probesMiddleware(config),
     ],
     created(broker) {
       provideConfig(broker, config);
       installLifecycle(broker);
+      installCalls(broker, config.REQUEST_TIMEOUT);
+      if (transporter) addCheck(broker, "node", "nats", () => transporter.ping());
     },
     async stopped(broker) {
       await closeShared(broker);
@@ -62,6 +71,7 @@ function loggerOf(config: Config): NonNullable<BrokerOptions["logger"]> {
       level: config.LOG_LEVEL,
       pino: {
         options: {
+          hooks: { logMethod },
           // Whatever a careless log call hands over, these never come out.
           redact: {
             paths: [
@@ -88,4 +98,11 @@ function loggerOf(config: Config): NonNullable<BrokerOptions["logger"]> {
       },
     },
   };
+}
+
+/** We log as Moleculer does, (message, data); pino wants them the other way round and would drop the data. */
+function logMethod(this: unknown, args: unknown[], method: (...args: unknown[]) => void): void {
+  const [message, data] = args;
+  const isSwapped = typeof message === "string" && typeof data === "object" && data !== null;
+  method.apply(this, isSwapped ? [data, message] : args);
 }

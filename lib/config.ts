@@ -1,8 +1,9 @@
+import { readFileSync } from "node:fs";
 import { bool, cleanEnv, EnvError, host, makeValidator, num, port, str, url } from "envalid";
 import { hasTwoPlaces, type MinorUnits, toMinor } from "./money.ts";
 
 /**
- * The one place that reads the environment. Names and defaults are those of docs/api.md; a bad value stops the boot
+ * The one place that reads the environment. Names and defaults stand in docs/configuration.md; a bad value stops the boot
  * with the list of all that is wrong.
  */
 
@@ -64,6 +65,13 @@ const secret = makeValidator<string>((input) => {
   return input;
 });
 
+/** With several hosts, as for a replica set, it is no URL that a parser would take. */
+const mongoUrl = makeValidator<string>((input) => {
+  if (!/^mongodb(\+srv)?:\/\/[^/]+(\/.*)?$/.test(input))
+    throw new EnvError("must be like mongodb://host:27017/molecart");
+  return input;
+});
+
 const origins = makeValidator<string[]>((input) => {
   const values = input
     .split(",")
@@ -97,10 +105,10 @@ const SPEC = {
   INVENTORY_DATABASE_URL: url({ default: "" }),
   ORDERS_DATABASE_URL: url({ default: "" }),
   PAYMENTS_DATABASE_URL: url({ default: "" }),
-  DATABASE_POOL: integer(1, 200)({ default: 8 }),
+  DATABASE_POOL: integer(2, 200)({ default: 8 }),
   JOBS_POLL: num({ default: 2 }),
   MIGRATE: str({ choices: ["auto", "off"], default: "auto" }),
-  MONGO_URL: url({ default: "" }),
+  MONGO_URL: mongoUrl({ default: "" }),
   REDIS_URL: url({ default: "" }),
   DATA_DIR: str({ default: ".data" }),
   SEED: str({ choices: ["demo", "none"], default: undefined }),
@@ -134,10 +142,33 @@ const SPEC = {
   OTEL_EXPORTER_OTLP_ENDPOINT: url({ default: "" }),
 };
 
+/**
+ * What `<NAME>_FILE` names is read for `<NAME>`, as container secrets are handed over; a last line's end is not part of it.
+ * @param problems takes what is wrong
+ */
+function withFiles(env: NodeJS.ProcessEnv, problems: string[]): NodeJS.ProcessEnv {
+  const all = { ...env };
+  for (const name of Object.keys(SPEC)) {
+    const path = env[`${name}_FILE`];
+    if (!path) continue;
+    if (env[name]) problems.push(`${name} and ${name}_FILE are both set`);
+    try {
+      all[name] = readFileSync(path, "utf8").replace(/\r?\n$/, "");
+      if (all[name] === "") problems.push(`${name}_FILE: ${path} is empty`);
+    } catch (error) {
+      const code = typeof error === "object" && error !== null && "code" in error ? error.code : error;
+      problems.push(`${name}_FILE: ${path} can't be read (${code})`);
+    }
+  }
+  return all;
+}
+
 function clean(env: NodeJS.ProcessEnv) {
   const problems: string[] = [];
   // An empty variable (as compose files and shells make them) is an absent one.
-  const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  const present = Object.fromEntries(
+    Object.entries(withFiles(env, problems)).filter(([, value]) => value !== ""),
+  );
   const values = cleanEnv(present, SPEC, {
     reporter: ({ errors }) => {
       for (const [name, error] of Object.entries(errors))
@@ -176,7 +207,7 @@ export interface Embedded {
 
 /** Whether this environment asks for the embedded Postgres. */
 export function isEmbedded(env: NodeJS.ProcessEnv): boolean {
-  return !env.DATABASE_URL;
+  return !env.DATABASE_URL && !env.DATABASE_URL_FILE;
 }
 
 /** Only checks: for a boot that must not bring anything up on a bad configuration. @throws ConfigError */

@@ -11,6 +11,10 @@ const CONNECTION_ERRORS = new Set([
   "SequelizeHostNotFoundError",
   "SequelizeHostNotReachableError",
   "MongoNetworkError",
+  "MongoNetworkTimeoutError",
+  "MongoPoolClearedError",
+  "MongoNotConnectedError",
+  "MongoServerClosedError",
   "MongoServerSelectionError",
   "MongooseServerSelectionError",
   "MaxRetriesPerRequestError",
@@ -29,7 +33,11 @@ const CONNECTION_CODES = new Set([
 const CONNECTION_MESSAGES = [
   /Connection terminated/,
   /timeout exceeded when trying to connect/,
+  // Redis, by ioredis
   /Connection is closed/,
+  /Command timed out/,
+  /Stream isn't writeable/,
+  /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN) /,
 ];
 
 /** True if a store could not be reached or went away under the statement. */

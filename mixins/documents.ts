@@ -1,9 +1,11 @@
 import { join } from "node:path";
+import type { Config } from "../lib/config.ts";
 import { addCheck } from "../lib/health.ts";
-import { DbService } from "../lib/moleculer-db.ts";
+import { DbService, type DocumentAdapter } from "../lib/moleculer-db.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
 import { Documents } from "../lib/stores/documents.ts";
+import { mongoAdapter } from "../lib/stores/mongo-adapter.ts";
 import { NO_ACTIONS } from "./no-actions.ts";
 
 export interface DocumentsThis<D extends { _id: string }> {
@@ -15,17 +17,17 @@ interface DocumentsOptions {
   indexes: readonly string[];
 }
 
-/** A collection of documents, through moleculer-db: NeDB on a file under `DATA_DIR`, in memory in the tests. */
+/**
+ * A collection of documents, through moleculer-db: MongoDB where `MONGO_URL` is set, else NeDB on a file under
+ * `DATA_DIR` (in memory in the tests).
+ */
 export function documents<D extends { _id: string }>(
   name: string,
-  options: DocumentsOptions,
+  { indexes }: DocumentsOptions,
 ): Mixin<DocumentsThis<D>> {
   return {
     build(broker) {
-      const config = configOf(broker);
-      const file =
-        config.NODE_ENV === "test" ? {} : { filename: join(config.DATA_DIR, "documents", `${name}.db`) };
-      const adapter = new DbService.MemoryAdapter<D>({ ...file, autoload: false });
+      const { adapter, prepare } = storeOf<D>(configOf(broker), name, indexes);
       return {
         mixins: [DbService],
         actions: NO_ACTIONS,
@@ -39,9 +41,26 @@ export function documents<D extends { _id: string }>(
           addCheck(broker, name, "documents", () => own.get("-"));
         },
         async started() {
-          for (const fieldName of options.indexes) await adapter.db.ensureIndex({ fieldName });
+          await prepare();
         },
       };
     },
   };
+}
+
+/** Where the documents are: the one place that chooses. */
+function storeOf<D extends { _id: string }>(
+  { MONGO_URL: url, DATABASE_POOL: pool, NODE_ENV, DATA_DIR }: Config,
+  name: string,
+  indexes: readonly string[],
+): { adapter: DocumentAdapter<D>; prepare: () => Promise<void> } {
+  if (url !== "") {
+    return { adapter: mongoAdapter<D>({ url, collection: name, indexes, pool }), prepare: async () => {} };
+  }
+  const file = NODE_ENV === "test" ? {} : { filename: join(DATA_DIR, "documents", `${name}.db`) };
+  const adapter = new DbService.MemoryAdapter<D>({ ...file, autoload: false });
+  const prepare = async () => {
+    for (const fieldName of indexes) await adapter.db.ensureIndex({ fieldName });
+  };
+  return { adapter, prepare };
 }

@@ -83,7 +83,7 @@ export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []):
           for (const subscriber of SUBSCRIBERS) {
             await own.work<Delivery>(
               eventQueue(subscriber.name),
-              { concurrency: 2 },
+              { batch: 20 },
               async ({ action, envelope }) => {
                 // The one place where an action's name is data: `subscribes` of the contracts was checked by the compiler.
                 await broker.call(action, envelope, { caller: name });

@@ -1,4 +1,5 @@
-import { type ConnectionOptions, PgBoss, type QueueOptions, type SendOptions } from "pg-boss";
+import { type ConnectionOptions, type JobResult, PgBoss, type QueueOptions, type SendOptions } from "pg-boss";
+import { failureCode } from "../errors.ts";
 import type { Tx } from "./database.ts";
 
 export interface QueueDefinition extends QueueOptions {
@@ -8,8 +9,10 @@ export interface QueueDefinition extends QueueOptions {
 }
 
 export interface WorkerOptions {
-  /** Jobs handled at once by this node. */
-  concurrency?: number;
+  /** How many jobs this node takes at a time, to handle them side by side; the next are taken when all have ended. */
+  batch?: number;
+  /** How many such takers there are: for jobs that can be slow. */
+  takers?: number;
 }
 
 interface JobsOptions {
@@ -91,13 +94,13 @@ export class Jobs {
   }
 
   /**
-   * Handles the jobs of a queue, one by one, once for each node however many services ask. A handler that throws has
-   * its job retried, and at last dead-lettered.
+   * Handles the jobs of a queue, once for each node however many services ask. A handler that throws has its job, and
+   * only its, retried, and at last dead-lettered.
    */
   async work<T extends object>(
     queue: string,
     options: WorkerOptions,
-    handle: (data: T, attempt: number) => Promise<void>,
+    handle: (data: T) => Promise<void>,
   ): Promise<void> {
     if (this.#workers.has(queue)) return;
     this.#workers.add(queue);
@@ -107,12 +110,12 @@ export class Jobs {
       {
         pollingIntervalSeconds: this.#pollSeconds,
         notifyPollingIntervalSeconds: this.#pollSeconds,
-        batchSize: 1,
-        localConcurrency: options.concurrency ?? 2,
+        batchSize: options.batch ?? 1,
+        localConcurrency: options.takers ?? 1,
+        perJobResults: true,
       },
-      async (jobs) => {
-        for (const job of jobs) await handle(job.data, job.retryCount);
-      },
+      async (jobs) =>
+        await Promise.all(jobs.map(async ({ id, data }) => await resultOf(id, () => handle(data)))),
     );
   }
 
@@ -144,4 +147,15 @@ function through(tx: Tx): Required<ConnectionOptions> {
       },
     },
   };
+}
+
+/** How one job of a batch ended, as pg-boss is told. An error's text may hold personal data: only its name is kept. */
+async function resultOf(id: string, work: () => Promise<void>): Promise<JobResult> {
+  try {
+    await work();
+    return { id, status: "completed" };
+  } catch (error) {
+    const reason = failureCode(error) ?? (error instanceof Error ? error.name : "unknown");
+    return { id, status: "failed", output: { reason } };
+  }
 }

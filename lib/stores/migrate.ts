@@ -25,6 +25,11 @@ export async function migrate(
   const { sequelize } = db;
   if (await isCurrent(db, schema, migrations)) return [];
   return await sequelize.transaction(async (lock) => {
+    // The session's time limits would end the wait behind many nodes, and the lock itself under a long migration.
+    await sequelize.query(
+      "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
+      { transaction: lock },
+    );
     await sequelize.query("SELECT pg_advisory_xact_lock($1)", { bind: [LOCK], transaction: lock });
     await sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
     const applied = await umzugOf(db, schema, migrations).up();
@@ -37,7 +42,9 @@ export function umzugOf(db: Database, schema: string, migrations: readonly Migra
   const { sequelize } = db;
   const run = (sql: string) =>
     sequelize.transaction(async (transaction) => {
-      await sequelize.query(`SET LOCAL search_path TO "${schema}", public`, { transaction });
+      await sequelize.query(`SET LOCAL search_path TO "${schema}", public; SET LOCAL statement_timeout = 0`, {
+        transaction,
+      });
       await sequelize.query(sql, { transaction });
     });
   return new Umzug({
@@ -46,13 +53,23 @@ export function umzugOf(db: Database, schema: string, migrations: readonly Migra
       up: async () => await run(up),
       down: async () => await run(down),
     })),
-    storage: new SequelizeStorage({ sequelize, schema, tableName: "migrations" }),
+    storage: new SequelizeStorage({
+      sequelize,
+      schema,
+      tableName: "migrations",
+      // A Sequelize that serves several schemas would otherwise find the first one's table again.
+      modelName: `migrations of ${schema}`,
+    }),
     logger: undefined,
   });
 }
 
-/** One cheap question, so that a start with nothing to migrate costs one round trip and no lock. */
-async function isCurrent(db: Database, schema: string, migrations: readonly Migration[]): Promise<boolean> {
+/** Whether every migration was applied: one cheap question, so that a start with nothing to migrate takes no lock. */
+export async function isCurrent(
+  db: Database,
+  schema: string,
+  migrations: readonly Migration[],
+): Promise<boolean> {
   const [table] = await db.rows<{ found: string | null }>("SELECT to_regclass($1)::text AS found", [
     `"${schema}".migrations`,
   ]);

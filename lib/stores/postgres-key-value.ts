@@ -16,23 +16,30 @@ const TABLE = `
 /** The embedded key-value store: one table, rows past `expires_at` count as absent. */
 export class PostgresKeyValue implements KeyValueStore {
   readonly #pool: pg.Pool;
-  readonly #ready: Promise<void>;
+  #table: Promise<void> | undefined;
 
   constructor(pool: pg.Pool) {
     this.#pool = pool;
-    this.#ready = this.#prepare();
-    this.#ready.catch(() => undefined);
+  }
+
+  /** Makes the table if it isn't there; again at the next use, if that failed. */
+  #ready(): Promise<void> {
+    this.#table ??= this.#prepare().catch((error: unknown) => {
+      this.#table = undefined;
+      throw error;
+    });
+    return this.#table;
   }
 
   async #prepare(): Promise<void> {
     const { rows } = await this.#pool.query("SELECT to_regclass('kv.entries') IS NOT NULL AS found");
     if (rows[0]?.found === true) return;
-    // Several nodes may come here at once, and IF NOT EXISTS alone can still collide.
-    await this.#pool.query(`BEGIN; SELECT pg_advisory_xact_lock(${LOCK}); ${TABLE} COMMIT`);
+    // One implicit transaction. Several nodes may come here at once, and IF NOT EXISTS alone can still collide.
+    await this.#pool.query(`SELECT pg_advisory_xact_lock(${LOCK}); ${TABLE}`);
   }
 
   async get<T extends object>(key: string): Promise<Versioned<T> | null> {
-    await this.#ready;
+    await this.#ready();
     const { rows } = await this.#pool.query<{ value: T; version: string }>(
       "SELECT value, version FROM kv.entries WHERE key = $1 AND expires_at > now()",
       [key],
@@ -47,7 +54,7 @@ export class PostgresKeyValue implements KeyValueStore {
     value: T,
     ttl: number,
   ): Promise<boolean> {
-    await this.#ready;
+    await this.#ready();
     const json = JSON.stringify(value);
     // A new version is drawn from the clock, so that a key deleted and made anew never repeats one.
     const { rowCount } =
@@ -69,7 +76,7 @@ export class PostgresKeyValue implements KeyValueStore {
   }
 
   async delete(key: string, expected?: number): Promise<boolean> {
-    await this.#ready;
+    await this.#ready();
     const { rowCount } = await this.#pool.query(
       "DELETE FROM kv.entries WHERE key = $1 AND ($2::bigint IS NULL OR version = $2)",
       [key, expected ?? null],
@@ -79,7 +86,7 @@ export class PostgresKeyValue implements KeyValueStore {
 
   /** Takes expired rows away; run now and then, by any node. */
   async sweep(): Promise<number> {
-    await this.#ready;
+    await this.#ready();
     const { rowCount } = await this.#pool.query(
       "DELETE FROM kv.entries WHERE expires_at < now() - interval '1 minute'",
     );
@@ -87,6 +94,7 @@ export class PostgresKeyValue implements KeyValueStore {
   }
 
   async ping(): Promise<void> {
+    await this.#ready();
     await this.#pool.query("SELECT 1");
   }
 

@@ -1,5 +1,5 @@
 import * as failures from "../../lib/errors.ts";
-import { failureCode, failureData } from "../../lib/errors.ts";
+import { failureCode, failureData, MethodNotAllowed } from "../../lib/errors.ts";
 
 export interface FailureResponse {
   status: number;
@@ -18,35 +18,33 @@ const KNOWN = new Map<string, number>(
   }),
 );
 
-/** Moleculer's own failures, by their type: what the client is told instead. */
-const MOLECULER: Record<string, { status: number; code: string; error: string }> = {
-  REQUEST_TIMEOUT: {
-    status: 504,
-    code: "TIMEOUT",
-    error: "The shop did not answer in time. It may still have done what was asked.",
-  },
-  REQUEST_SKIPPED: {
-    status: 504,
-    code: "TIMEOUT",
-    error: "The shop did not answer in time. It may still have done what was asked.",
-  },
-  REQUEST_REJECTED: {
-    status: 503,
-    code: "SERVICE_UNAVAILABLE",
-    error: "The shop can't answer this right now. Try again shortly.",
-  },
-  SERVICE_NOT_FOUND: {
-    status: 503,
-    code: "SERVICE_UNAVAILABLE",
-    error: "The shop can't answer this right now. Try again shortly.",
-  },
-  SERVICE_NOT_AVAILABLE: {
-    status: 503,
-    code: "SERVICE_UNAVAILABLE",
-    error: "The shop can't answer this right now. Try again shortly.",
-  },
-  QUEUE_FULL: { status: 503, code: "SERVICE_UNAVAILABLE", error: "The shop is busy. Try again shortly." },
+const TIMEOUT = {
+  status: 504,
+  code: "TIMEOUT",
+  error: "The shop did not answer in time. It may still have done what was asked.",
 };
+const AWAY = {
+  status: 503,
+  code: "SERVICE_UNAVAILABLE",
+  error: "The shop can't answer this right now. Try again shortly.",
+};
+const BUG = { status: 500, code: "INTERNAL_ERROR", error: "Something went wrong on our side." };
+
+/** Moleculer's own failures, by their type: what the client is told instead. */
+const MOLECULER = new Map([
+  ["REQUEST_TIMEOUT", TIMEOUT],
+  ["REQUEST_SKIPPED", TIMEOUT],
+  ["REQUEST_REJECTED", AWAY],
+  ["SERVICE_NOT_FOUND", AWAY],
+  ["SERVICE_NOT_AVAILABLE", AWAY],
+  ["BROKER_DISCONNECTED", AWAY],
+  ["QUEUE_FULL", { ...AWAY, error: "The shop is busy. Try again shortly." }],
+]);
+
+/** All that GET /api/openapi.json lists as `code` of an error. */
+export const ERROR_CODES: readonly string[] = [
+  ...new Set([...KNOWN.keys(), ...[TIMEOUT, AWAY, BUG].map(({ code }) => code)]),
+].sort();
 
 /** The contract's error shape for any error. 5xx answers carry a request id and nothing of the inside. */
 export function failureResponse(error: unknown, requestId: string): FailureResponse {
@@ -54,29 +52,31 @@ export function failureResponse(error: unknown, requestId: string): FailureRespo
   const status = KNOWN.get(code);
   if (status !== undefined && error instanceof Error) {
     const data = failureData(error);
-    const retryAfter = data.retry_after;
     const details = Object.keys(data).length > 0 && status < 500 ? { details: data } : {};
     return {
       status,
-      headers:
-        typeof retryAfter === "number" ? { "Retry-After": String(Math.max(1, Math.ceil(retryAfter))) } : {},
+      headers: headersOf(status, code, data),
       body: { error: error.message, code, ...details, request_id: requestId },
       log: status >= 500,
     };
   }
-  const moleculer = MOLECULER[code];
-  if (moleculer) {
-    return {
-      status: moleculer.status,
-      headers: moleculer.status === 503 ? { "Retry-After": "1" } : {},
-      body: { error: moleculer.error, code: moleculer.code, request_id: requestId },
-      log: true,
-    };
-  }
+  const { status: general, ...body } = MOLECULER.get(code) ?? (isAway(error) ? AWAY : BUG);
   return {
-    status: 500,
-    headers: {},
-    body: { error: "Something went wrong on our side.", code: "INTERNAL_ERROR", request_id: requestId },
+    status: general,
+    headers: headersOf(general, code, {}),
+    body: { ...body, request_id: requestId },
     log: true,
   };
+}
+
+/** moleculer-web says so, without a type, when nobody offers the route's action yet. */
+function isAway(error: unknown): boolean {
+  return error instanceof Error && error.name === "ServiceUnavailableError";
+}
+
+function headersOf(status: number, code: string, data: Record<string, unknown>): Record<string, string> {
+  const { retry_after, allow } = data;
+  if (code === MethodNotAllowed.code && Array.isArray(allow)) return { Allow: allow.join(", ") };
+  if (typeof retry_after === "number") return { "Retry-After": String(Math.max(1, Math.ceil(retry_after))) };
+  return status === 503 ? { "Retry-After": "1" } : {};
 }

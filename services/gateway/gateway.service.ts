@@ -1,22 +1,33 @@
+import { notReady } from "../../lib/health.ts";
 import { defineService } from "../../lib/service.ts";
 import { gatewayContract } from "./gateway.contract.ts";
-import { prepareRequest } from "./prepare.ts";
+import { shopHealth } from "./health.ts";
+import type { Timeouts } from "./http-server.ts";
+import { verifyShop } from "./verify.ts";
 import { web } from "./web.ts";
 
-export default defineService(gatewayContract)({
-  mixins: [web({ beforeAll: () => false, prepare: prepareRequest })],
-  actions: {
-    async health() {
-      return { status: "healthy", services: {}, timestamp: new Date().toISOString() };
+/** The shop's door: REST, its description, its health. @param timeouts of HTTP, for tests */
+export const gateway = (timeouts?: Timeouts) =>
+  defineService(gatewayContract)({
+    mixins: [web(timeouts)],
+    actions: {
+      async health(ctx) {
+        const health = await shopHealth(this.broker);
+        if (health.status === "unhealthy") ctx.meta.$statusCode = 503;
+        return health;
+      },
+      async live() {
+        return { status: "alive" };
+      },
+      async ready(ctx) {
+        const failing = await notReady(this.broker);
+        if (failing.length > 0) ctx.meta.$statusCode = 503;
+        return { status: failing.length > 0 ? "not ready" : "ready", failing };
+      },
+      async verify(ctx) {
+        return await verifyShop(ctx);
+      },
     },
-    async live() {
-      return { status: "alive" };
-    },
-    async ready() {
-      return { status: "ready", failing: [] };
-    },
-    async verify() {
-      return { ok: true, invariants: [], notes: [], timestamp: new Date().toISOString() };
-    },
-  },
-});
+  });
+
+export default gateway();

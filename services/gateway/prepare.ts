@@ -1,44 +1,85 @@
 import type { GatewayResponse, IncomingRequest } from "moleculer-web";
 import { call } from "../../lib/call.ts";
 import type { Config } from "../../lib/config.ts";
-import { InvalidToken, MalformedRequest, Unauthenticated, UnsupportedMediaType } from "../../lib/errors.ts";
+import {
+  Forbidden,
+  InvalidToken,
+  MalformedRequest,
+  Unauthenticated,
+  UnsupportedMediaType,
+  ValidationFailed,
+} from "../../lib/errors.ts";
 import type { Meta } from "../../lib/meta.ts";
+import { mayPersonCall } from "../../middlewares/permissions.ts";
 import type { Principal } from "../auth/auth.contract.ts";
-import { convertText, mediaType, readJson, readQuery, readText } from "./request.ts";
+import { effectiveMethod } from "./front.ts";
+import type { HttpServer } from "./http-server.ts";
+import { isAnonymous, type RateLimits, rateClassOf } from "./rate-limits.ts";
+import { assertClean, convertText, mediaType, readJson, readQuery, readText } from "./request.ts";
 import type { RestRoute } from "./routes.ts";
+import { visitOf } from "./visit.ts";
 
 const CART_TOKEN = /^[A-Za-z0-9_-]{16,100}$/;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+const LOGIN = "auth.login";
 
-/** Authenticates a request, reads what it asks, and hands both to the action as meta and params. */
-export async function prepareRequest(
+interface Gateway {
+  config: Config;
+  limits: RateLimits;
+  http: HttpServer;
+}
+
+/**
+ * Finds out who asks, counts the request, reads what it asks, and hands it to the action as meta and params. In this
+ * order, so that who asks too often or isn't allowed has no megabyte read and parsed.
+ */
+export async function prepare(
   req: IncomingRequest,
-  _res: GatewayResponse,
+  res: GatewayResponse,
   route: RestRoute,
-  config: Config,
+  gateway: Gateway,
 ): Promise<void> {
   const { spec } = route;
+  const visit = visitOf(req);
   const meta: Meta = {
-    user: await authenticate(req),
-    clientIp: req.socket.remoteAddress ?? "",
+    user: await identify(req, route, gateway.limits),
+    clientIp: visit.ip,
     ...cartToken(req),
     ...(spec.idempotencyKey ? idempotencyKey(req) : {}),
   };
-  // Before the body is read: who isn't logged in has no megabyte parsed.
-  if (!meta.user && !spec.permissions.includes("public")) throw new Unauthenticated({});
+  // The action's own node checks again; here it is for what a refused request would cost.
+  if (!mayPersonCall(spec.permissions, meta.user)) {
+    throw meta.user ? new Forbidden({}) : new Unauthenticated({});
+  }
   Object.assign(req.$ctx.meta, meta);
-  req.$params = await readParams(req, route, config);
+  req.$params = await readParams(req, route, gateway);
+  if (route.action === LOGIN && typeof req.$params.email === "string") {
+    await gateway.limits.logins.admit(req.$params.email, visit.limitKey, res);
+  }
 }
 
-/** @throws InvalidToken if a token is given and is not good: a client should learn that it expired */
-async function authenticate(req: IncomingRequest): Promise<Principal | null> {
+/**
+ * The request's user, counted; null for a guest, counted by address.
+ * @throws InvalidToken if a token is given and is not good: a client should learn that it expired
+ */
+async function identify(
+  req: IncomingRequest,
+  route: RestRoute,
+  limits: RateLimits,
+): Promise<Principal | null> {
+  const user = isAnonymous(route) ? null : await authenticate(req);
+  await limits.consume(rateClassOf(route), user ? `user:${user.id}` : visitOf(req).limitKey);
+  if (user === undefined) throw new InvalidToken({});
+  return user;
+}
+
+/** @returns the token's user, null without a token, undefined for a bad one */
+async function authenticate(req: IncomingRequest): Promise<Principal | null | undefined> {
   const { authorization } = req.headers;
   if (authorization === undefined) return null;
   const token = /^Bearer ([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(authorization)?.[1];
-  if (token === undefined) throw new InvalidToken({});
-  const user = await call(req.$ctx, "auth.resolve", { token });
-  if (!user) throw new InvalidToken({});
-  return user;
+  if (token === undefined) return undefined;
+  return (await call(req.$ctx, "auth.resolve", { token })) ?? undefined;
 }
 
 function cartToken(req: IncomingRequest): Pick<Meta, "cartToken"> {
@@ -61,29 +102,43 @@ function idempotencyKey(req: IncomingRequest): Pick<Meta, "idempotencyKey"> {
 async function readParams(
   req: IncomingRequest,
   route: RestRoute,
-  config: Config,
+  { config, http }: Gateway,
 ): Promise<Record<string, unknown>> {
   const { spec } = route;
+  assertClean(req.$params.params ?? {}, 0);
   const path = convertText(spec, req.$params.params ?? {});
   const query = readQuery(req.originalUrl);
+  if (effectiveMethod(req) === "GET") return { ...convertText(spec, query), ...path };
+  if (spec.rawBody) {
+    // Whatever the provider was told to call: its signature covers the body alone.
+    return {
+      ...path,
+      raw_body: await readText(req, config.BODY_LIMIT),
+      headers: headersForSignature(req),
+    };
+  }
+  const unknown = Object.keys(query);
+  if (unknown.length > 0) {
+    const message = `unknown in the query: ${unknown.slice(0, 5).join(", ")}`;
+    throw new ValidationFailed({ violations: [{ path: "", message }] });
+  }
   if (spec.stream) {
     const type = mediaType(req);
     if (!spec.stream.includes(type)) throw new UnsupportedMediaType({ expected: spec.stream.join(" or ") });
+    http.allowStream(req);
     return { ...path, media_type: type };
   }
-  if (spec.rawBody) {
-    const headers = Object.fromEntries(
-      Object.entries(req.headers).flatMap(([name, value]) =>
-        typeof value === "string" ? [[name, value]] : [],
-      ),
-    );
-    delete headers.authorization;
-    return { ...path, raw_body: await readText(req, config.BODY_LIMIT), headers };
-  }
-  if (req.method === "GET") return { ...convertText(spec, query), ...path };
   const body = await readJson(req, config.BODY_LIMIT);
   const clash = route.pathParams.find((name) => Object.hasOwn(body, name));
   if (clash !== undefined)
     throw new MalformedRequest({ reason: `${clash} stands in the address, not in the body.` });
   return { ...body, ...path };
+}
+
+function headersForSignature(req: IncomingRequest): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(req.headers)) {
+    if (typeof value === "string" && name !== "authorization") headers[name] = value;
+  }
+  return headers;
 }

@@ -6,6 +6,8 @@ import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType } from "../../l
 
 /** Deeper than any honest request, and shallow enough that no recursion over it can overflow. */
 const MAX_DEPTH = 32;
+/** Strict, and leaves a byte order mark in: a signature covers it too. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The media type of the body in lower case without its parameters; empty if there is none. */
 export function mediaType(req: IncomingMessage): string {
@@ -16,24 +18,36 @@ export function hasBody(req: IncomingMessage): boolean {
   return req.headers["transfer-encoding"] !== undefined || Number(req.headers["content-length"] ?? 0) > 0;
 }
 
-/** Reads the body as text. @throws PayloadTooLarge, MalformedRequest */
+/** Reads the body as text. @throws PayloadTooLarge, MalformedRequest, UnsupportedMediaType */
 export async function readText(req: IncomingMessage, limit: number): Promise<string> {
+  const encoding = req.headers["content-encoding"];
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    throw new UnsupportedMediaType({ expected: "plain UTF-8, not compressed" });
+  }
+  let bytes: Buffer;
   try {
-    return await getRawBody(req, { limit, length: req.headers["content-length"] ?? null, encoding: "utf-8" });
+    bytes = await getRawBody(req, { limit, length: req.headers["content-length"] ?? null });
   } catch (error) {
     if (error instanceof Error && "type" in error && error.type === "entity.too.large") {
       throw new PayloadTooLarge({ limit_bytes: limit });
     }
-    throw new MalformedRequest({ reason: "The body ended early or is not valid UTF-8." });
+    throw new MalformedRequest({ reason: "The body ended early." });
+  }
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new MalformedRequest({ reason: "The body is not valid UTF-8." });
   }
 }
 
-/** Reads a JSON object. No body counts as an empty one. @throws UnsupportedMediaType, MalformedRequest */
+/** Reads a JSON object. No body counts as an empty one. @throws UnsupportedMediaType, PayloadTooLarge, MalformedRequest */
 export async function readJson(req: IncomingMessage, limit: number): Promise<Record<string, unknown>> {
   if (!hasBody(req)) return {};
   const type = mediaType(req);
-  if (type !== "application/json" && !type.endsWith("+json"))
+  const charset = /;\s*charset="?([^\s;"]+)/i.exec(req.headers["content-type"] ?? "")?.[1] ?? "utf-8";
+  if ((type !== "application/json" && !type.endsWith("+json")) || !/^(?:utf-8|us-ascii)$/i.test(charset)) {
     throw new UnsupportedMediaType({ expected: "application/json" });
+  }
   const text = await readText(req, limit);
   if (text.trim() === "") return {};
   let parsed: unknown;
@@ -70,27 +84,42 @@ export function assertClean(value: unknown, depth: number): void {
   }
 }
 
-/** The query as an object. A key given twice is refused, where it would otherwise be anyone's guess which counts. */
+/**
+ * The query as an object. A key given twice is refused, where it would otherwise be anyone's guess which counts.
+ * @throws MalformedRequest
+ */
 export function readQuery(url: string): Record<string, string> {
   const start = url.indexOf("?");
   const query: Record<string, string> = {};
   if (start === -1) return query;
-  for (const [key, value] of new URLSearchParams(url.slice(start + 1))) {
+  for (const pair of url.slice(start + 1).split("&")) {
+    if (pair === "") continue;
+    const equals = pair.indexOf("=");
+    const key = decodeQuery(equals === -1 ? pair : pair.slice(0, equals));
     if (Object.hasOwn(query, key))
       throw new MalformedRequest({ reason: `The query has ${key} more than once.` });
     if (key === "__proto__")
       throw new MalformedRequest({ reason: "The query has a key that is not allowed." });
-    query[key] = value;
+    query[key] = equals === -1 ? "" : decodeQuery(pair.slice(equals + 1));
   }
   assertClean(query, 0);
   return query;
+}
+
+/** URLSearchParams would turn broken encoding into other characters, silently. */
+function decodeQuery(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    throw new MalformedRequest({ reason: "The query is not valid percent-encoding." });
+  }
 }
 
 /** Path and query are text: turns `"3"` into 3 and `"true"` into true where the contract wants that. */
 export function convertText(spec: ActionSpec, values: Record<string, string>): Record<string, unknown> {
   const converted: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(values)) {
-    const schema = spec.params.properties[key];
+    const schema = Object.hasOwn(spec.params.properties, key) ? spec.params.properties[key] : undefined;
     converted[key] = schema === undefined ? value : Convert(schema, value);
   }
   return converted;

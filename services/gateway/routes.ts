@@ -1,4 +1,5 @@
 import type { ActionSpec, Method } from "../../lib/contract.ts";
+import { MalformedRequest } from "../../lib/errors.ts";
 import { contracts } from "../contracts.ts";
 
 export interface RestRoute {
@@ -58,7 +59,7 @@ export class Router {
     }
   }
 
-  /** @param path without query and trailing slash; @throws URIError if a parameter is not valid percent-encoding */
+  /** @param path without query and trailing slash; @throws MalformedRequest if a parameter is not valid percent-encoding */
   find(method: string, path: string): Match | undefined {
     const route = this.#static.get(`${method} ${path}`);
     if (route) return { route, params: {} };
@@ -88,8 +89,16 @@ function matchSegments(
       if (segment !== value) return undefined;
     } else {
       if (value === "") return undefined;
-      params[segment.slice(1)] = decodeURIComponent(value);
+      params[segment.slice(1)] = decode(value);
     }
   }
   return params;
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new MalformedRequest({ reason: "The address is not valid percent-encoding." });
+  }
 }

@@ -2,13 +2,19 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import type { ServiceSchema } from "moleculer";
 import type { Alias, GatewayResponse, IncomingRequest } from "moleculer-web";
-import type { Config } from "../../lib/config.ts";
-import { MalformedRequest, RouteNotFound } from "../../lib/errors.ts";
-import { newId } from "../../lib/ids.ts";
+import { RouteNotFound } from "../../lib/errors.ts";
+import { beforeStop } from "../../lib/lifecycle.ts";
+import type { Meta } from "../../lib/meta.ts";
+import { declareMetrics } from "../../lib/metrics.ts";
 import { configOf } from "../../lib/runtime.ts";
 import type { Mixin } from "../../lib/service.ts";
-import { failureResponse } from "./failure-response.ts";
-import { type RestRoute, Router, restRoutes } from "./routes.ts";
+import { answerFailure, answerJson, type Log } from "./answers.ts";
+import { front } from "./front.ts";
+import { HttpServer, TIMEOUTS, type Timeouts } from "./http-server.ts";
+import { pagesOf } from "./pages.ts";
+import { prepare } from "./prepare.ts";
+import { RateLimits } from "./rate-limits.ts";
+import { Router, restRoutes } from "./routes.ts";
 
 declare module "moleculer-web" {
   interface Alias {
@@ -20,55 +26,49 @@ declare module "moleculer-web" {
 /** moleculer-web's mixin; its types claim both a default export and `export =`. */
 const ApiGateway: Partial<ServiceSchema> = createRequire(import.meta.url)("moleculer-web");
 
-const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,100}$/;
-/** ms: longer than the slowest action that is not a stream, shorter than what ties a socket up for nothing. */
-const HTTP_REQUEST_TIMEOUT = 15_000;
-
-/** What the gateway does with a request once its route is known: who asks, how often, with what. */
-export type Prepare = (
-  req: IncomingRequest,
-  res: GatewayResponse,
-  route: RestRoute,
-  config: Config,
-) => Promise<void>;
-
-/** Answers that every response carries, errors and 404s too: set before anything can fail. */
-export type BeforeAll = (req: IncomingMessage, res: ServerResponse, config: Config) => boolean;
-
-interface WebOptions {
-  /** Sets headers; answers itself and returns true for what is no REST route (preflights, documents, assets). */
-  beforeAll: BeforeAll;
-  prepare: Prepare;
-}
-
 /**
  * moleculer-web, closed: only the contracts' routes exist (no `mappingPolicy`, no internal aliases), bodies are parsed
- * by us after authentication and limits, and every failure leaves in the contract's shape.
+ * by us after authentication and limits, and every answer leaves in the contract's shape.
+ *
+ * The order of a request: front (headers, limits, what is no route) → moleculer-web (finds the action) → prepare (who
+ * asks, how often, with what) → the action → `sendResponse` or `onError`.
  */
-export function web({ beforeAll, prepare }: WebOptions): Mixin<Record<never, never>> {
+export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> {
   return {
     build(broker) {
       const config = configOf(broker);
-      const router = new Router(restRoutes);
-      const byAlias = new Map(restRoutes.map((route) => [`${route.method} ${route.path}`, route]));
-      const aliases = new Map<string, Alias>();
       const original = ApiGateway.methods?.httpHandler;
       if (typeof original !== "function")
         throw new Error("moleculer-web has no httpHandler: look at its new version.");
+      const log: Log = (message, data) => broker.logger.error(message, data);
+      const router = new Router(restRoutes);
+      const limits = new RateLimits(config.RATE_LIMIT);
+      const routes = new Map(restRoutes.map((route) => [`${route.method} ${route.path}`, route]));
+      const aliases = new Map<string, Alias>();
+      const routeOf = ({ $alias }: IncomingRequest) => routes.get(`${$alias.method} ${$alias.fullPath}`);
+
+      let handle: (req: IncomingMessage, res: ServerResponse) => unknown = () => undefined;
+      const http = new HttpServer((req, res) => handle(req, res), timeouts);
+      const receive = front({ broker, config, router, limits, pages: pagesOf(broker, config), http, log });
+      declareMetrics(broker);
+      beforeStop(broker, () => http.drain(config.SHUTDOWN_TIMEOUT));
+
       return {
         mixins: [ApiGateway],
         actions: { listAliases: false, addRoute: false, removeRoute: false },
         settings: {
           port: config.PORT,
           ip: config.HOST,
-          requestTimeout: HTTP_REQUEST_TIMEOUT,
-          logRequest: "debug",
-          logResponse: "debug",
+          // Requests are counted and timed by the front; a line for each costs a third of the throughput.
+          logRequest: null,
+          logRequestParams: null,
+          logResponse: null,
           logRouteRegistration: "debug",
           internalServiceSpecialChar: "",
           $secureSettings: ["routes", "onError"],
           onError(req: IncomingRequest, res: GatewayResponse, error: unknown) {
-            answerFailure(req, res, error, (message, data) => broker.logger.error(message, data));
+            const meta: Meta = req.$ctx?.meta ?? {};
+            answerFailure(req, res, error, log, meta.$responseHeaders);
           },
           routes: [
             {
@@ -76,6 +76,7 @@ export function web({ beforeAll, prepare }: WebOptions): Mixin<Record<never, nev
               mappingPolicy: "restrict",
               mergeParams: false,
               bodyParsers: false,
+              logging: false,
               aliases: Object.fromEntries(
                 restRoutes.map((route) => [
                   `${route.method} ${route.path}`,
@@ -83,43 +84,31 @@ export function web({ beforeAll, prepare }: WebOptions): Mixin<Record<never, nev
                 ]),
               ),
               async onBeforeCall(_ctx: unknown, _route: unknown, req: IncomingRequest, res: GatewayResponse) {
-                const route = byAlias.get(`${req.$alias.method} ${req.$alias.fullPath}`);
+                const route = routeOf(req);
                 if (!route) throw new RouteNotFound({});
-                await prepare(req, res, route, config);
-              },
-              onAfterCall(
-                ctx: { meta: { $statusCode?: number } },
-                _route: unknown,
-                req: IncomingRequest,
-                _res: unknown,
-                data: unknown,
-              ) {
-                const route = byAlias.get(`${req.$alias.method} ${req.$alias.fullPath}`);
-                ctx.meta.$statusCode ??= route?.spec.status ?? 200;
-                return data;
+                await prepare(req, res, route, { config, limits, http });
               },
             },
           ],
         },
         methods: {
+          /** Runs before `created` of ours: from here on moleculer-web's service is there to hand requests to. */
+          createServer() {
+            this.server = http.server;
+            handle = (req, res) => this.httpHandler(req, res);
+          },
           httpHandler(req: IncomingMessage, res: ServerResponse) {
-            const given = req.headers["x-request-id"];
-            const requestId = typeof given === "string" && REQUEST_ID.test(given) ? given : newId();
-            req.headers["x-request-id"] = requestId;
-            delete req.headers["x-correlation-id"];
-            res.setHeader("X-Request-Id", requestId);
-            if (beforeAll(req, res, config)) return undefined;
-            return Reflect.apply(original, this, [req, res]);
+            return receive(req, res, () => Reflect.apply(original, this, [req, res]));
+          },
+          /** The query is read by prepare, strictly. */
+          parseQueryString({ url = "/" }: IncomingMessage) {
+            const query = url.indexOf("?", 1);
+            return { query: {}, url: query === -1 ? url : url.slice(0, query) };
           },
           resolveAlias(url: string, method = "GET") {
-            let match: ReturnType<Router["find"]>;
-            try {
-              match = router.find(method, url);
-            } catch {
-              throw new MalformedRequest({ reason: "The address is not valid percent-encoding." });
-            }
+            const match = router.find(method === "HEAD" ? "GET" : method, url);
             if (!match) return false;
-            const key = `${method} ${match.route.path}`;
+            const key = `${match.route.method} ${match.route.path}`;
             let alias = aliases.get(key);
             if (!alias) {
               alias = this.aliases.find((one: Alias) => `${one.method} ${one.fullPath}` === key);
@@ -128,49 +117,13 @@ export function web({ beforeAll, prepare }: WebOptions): Mixin<Record<never, nev
             }
             return { alias, params: match.params };
           },
+          sendResponse(req: IncomingRequest, res: GatewayResponse, data: unknown) {
+            const meta: Meta = req.$ctx.meta;
+            const status = meta.$statusCode ?? routeOf(req)?.spec.status ?? 200;
+            answerJson(res, status, data, meta.$responseHeaders);
+          },
         },
       };
     },
   };
-}
-
-/** Sends an error in the contract's shape, if nothing was sent yet. */
-export function answerFailure(
-  req: IncomingMessage,
-  res: ServerResponse,
-  error: unknown,
-  log: (message: string, data: object) => void,
-): void {
-  const requestId = String(req.headers["x-request-id"] ?? newId());
-  const { code } =
-    typeof error === "object" && error !== null && "code" in error ? error : { code: undefined };
-  // moleculer-web's own 404 for what no route matched.
-  const shown = failureResponse(
-    code === 404 && !(error instanceof RouteNotFound) && isWebNotFound(error) ? new RouteNotFound({}) : error,
-    requestId,
-  );
-  if (shown.log) {
-    log("Request failed", {
-      requestID: requestId,
-      method: req.method,
-      status: shown.status,
-      error: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
-      stack: shown.status === 500 && error instanceof Error ? error.stack : undefined,
-    });
-  }
-  if (res.headersSent) {
-    res.destroy();
-    return;
-  }
-  const body = Buffer.from(JSON.stringify(shown.body));
-  res.writeHead(shown.status, {
-    ...shown.headers,
-    "Content-Type": "application/json; charset=utf-8",
-    "Content-Length": body.length,
-  });
-  res.end(body);
-}
-
-function isWebNotFound(error: unknown): boolean {
-  return error instanceof Error && error.name === "NotFoundError";
 }

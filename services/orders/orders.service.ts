@@ -147,16 +147,12 @@ export default defineService(ordersContract)({
   },
 
   async started() {
-    await this.jobs.work<{ saga_id: string }>(SAGA_QUEUE.name, { concurrency: 4 }, async ({ saga_id }) => {
+    await this.jobs.work<{ saga_id: string }>(SAGA_QUEUE.name, { takers: 2 }, async ({ saga_id }) => {
       await resumeSaga(this.parts, this, saga_id);
     });
-    await this.jobs.work<{ order_id: string }>(
-      EXPIRY_QUEUE.name,
-      { concurrency: 1 },
-      async ({ order_id }) => {
-        await expireOrder(this.parts, this, order_id);
-      },
-    );
+    await this.jobs.work<{ order_id: string }>(EXPIRY_QUEUE.name, { batch: 10 }, async ({ order_id }) => {
+      await expireOrder(this.parts, this, order_id);
+    });
   },
 
   async stopped() {

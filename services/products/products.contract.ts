@@ -1,5 +1,5 @@
 import Type, { type Static } from "typebox";
-import { action, contract } from "../../lib/contract.ts";
+import { action, contract, type ParamsOf, type ResultOf } from "../../lib/contract.ts";
 import { BelowReserved, CategoryCycle, CategoryInUse, SkuTaken, SlugTaken } from "../../lib/errors.ts";
 import { Amount, Minor } from "../../lib/money.ts";
 import { Currency, IntId, Nullable, Obj, Pagination, pageParams, Text, Timestamp } from "../../lib/schema.ts";
@@ -72,13 +72,14 @@ export const Quote = Obj({
 });
 export type Quote = Static<typeof Quote>;
 
-const Facets = Obj({
+export const Facets = Obj({
   categories: Type.Array(
     Obj({ id: IntId(), name: Type.String(), slug: Type.String(), count: Type.Integer() }),
   ),
   price: Nullable(Obj({ min: Type.Number(), max: Type.Number() })),
   in_stock: Type.Integer({ description: "how many of them are in stock" }),
 });
+export type Facets = Static<typeof Facets>;
 
 export const productsContract = contract("products", {
   list: action({
@@ -93,11 +94,34 @@ export const productsContract = contract("products", {
       ids: Type.Optional(Type.String({ pattern: "^[0-9]{1,10}(,[0-9]{1,10}){0,99}$", examples: ["1,2,3"] })),
       min_price: Type.Optional(Amount()),
       max_price: Type.Optional(Amount()),
-      in_stock: Type.Optional(Type.Boolean()),
-      sort: Type.Optional(Type.Enum(["newest", "price", "-price", "name", "relevance"])),
+      in_stock: Type.Optional(
+        Type.Boolean({ description: "true: only what is in stock; false: only what is not" }),
+      ),
+      sort: Type.Optional(
+        Type.Enum(["newest", "price", "-price", "name", "relevance"], {
+          description: "relevance by default in a search, newest otherwise",
+        }),
+      ),
       facets: Type.Optional(Type.Boolean({ description: "also count by category, price and stock" })),
     }),
     result: Obj({ products: Type.Array(Product), pagination: Pagination, facets: Type.Optional(Facets) }),
+    cache: {
+      keys: [
+        "page",
+        "limit",
+        "per_page",
+        "category",
+        "category_id",
+        "search",
+        "ids",
+        "min_price",
+        "max_price",
+        "in_stock",
+        "sort",
+        "facets",
+      ],
+      ttl: 10,
+    },
   }),
   get: action({
     summary: "One product",
@@ -105,6 +129,7 @@ export const productsContract = contract("products", {
     permissions: ["public"],
     params: Obj({ id: IntId() }),
     result: Product,
+    cache: { keys: ["id"], ttl: 10 },
   }),
   create: action({
     summary: "Add a product",
@@ -154,7 +179,8 @@ export const productsContract = contract("products", {
     errors: [BelowReserved],
   }),
   import: action({
-    summary: "Create and update products from a stream of NDJSON or CSV, with a report per bad line",
+    summary:
+      "Create and update products by SKU from a stream of NDJSON or CSV, with a report per bad line. A field that a line leaves out stays as it is; of lines with the same SKU the last counts",
     rest: ["POST /products/import"],
     permissions: ["admin"],
     stream: ["application/x-ndjson", "text/csv"],
@@ -162,7 +188,9 @@ export const productsContract = contract("products", {
     result: Obj({
       created: Type.Integer(),
       updated: Type.Integer(),
-      rejected: Type.Array(Obj({ line: Type.Integer(), code: Type.String(), error: Type.String() })),
+      rejected: Type.Array(Obj({ line: Type.Integer(), code: Type.String(), error: Type.String() }), {
+        description: "a line of which only the stock was refused also counts as created or updated",
+      }),
       rejected_total: Type.Integer({ description: "of which `rejected` lists the first 1,000" }),
     }),
     timeout: 600_000,
@@ -173,6 +201,7 @@ export const productsContract = contract("products", {
     permissions: ["public"],
     params: Obj({}),
     result: Obj({ categories: Type.Array(Category) }),
+    cache: { keys: [], ttl: 30 },
   }),
   createCategory: action({
     summary: "Add a category",
@@ -224,3 +253,11 @@ export const productsContract = contract("products", {
     idempotent: true,
   }),
 });
+
+export type ListParams = ParamsOf<typeof productsContract.actions.list>;
+export type ProductPage = ResultOf<typeof productsContract.actions.list>;
+export type ProductInput = ParamsOf<typeof productsContract.actions.create>;
+export type ProductChanges = Omit<ParamsOf<typeof productsContract.actions.update>, "id">;
+export type ImportReport = ResultOf<typeof productsContract.actions.import>;
+export type CategoryInput = ParamsOf<typeof productsContract.actions.createCategory>;
+export type CategoryChanges = Omit<ParamsOf<typeof productsContract.actions.updateCategory>, "id">;

@@ -1,3 +1,196 @@
-import { placeholder } from "../../lib/placeholder.ts";
+import Type from "typebox";
+import { Compile } from "typebox/compile";
+import { call, type Origin } from "../../lib/call.ts";
+import { configOf } from "../../lib/runtime.ts";
+import { Obj } from "../../lib/schema.ts";
+import { defineService } from "../../lib/service.ts";
+import { sql } from "../../mixins/sql.ts";
+import { StockLevel } from "../inventory/inventory.contract.ts";
+import { CatalogueCache, PRODUCTS_CHANGED, ProductsChanged } from "./cache.ts";
+import {
+  type Catalogue,
+  createProduct,
+  existing,
+  quotesOf,
+  takeLevel,
+  updateProduct,
+  withdrawProduct,
+} from "./catalogue.ts";
+import { categoryTree, createCategory, removeCategory, updateCategory } from "./categories.ts";
+import { loadDemoCatalogue } from "./demo-catalogue.ts";
+import { Importer } from "./import/importer.ts";
+import { listProducts } from "./list.ts";
+import { migrations } from "./migrations/index.ts";
 import { productsContract } from "./products.contract.ts";
-export default placeholder(productsContract);
+import { defineModels } from "./products.model.ts";
+import { Repeating } from "./repeating.ts";
+import { readStockFeed, StockQueue } from "./stock.ts";
+
+/** ms between two looks at inventory's feed, in case an event was lost. */
+const FEED_EVERY = 30_000;
+/** ms after which a background task that keeps failing is worth a warning: at a start others may just not be there yet. */
+const PATIENCE = 1000;
+
+/**
+ * ms that inventory, in the same process, waits for the catalogue to follow, so that whoever bought sees it at once. No
+ * longer: a product that somebody keeps locked must not hold up a checkout.
+ */
+const STOCK_WAIT = 200;
+
+const stockChanged = Compile(Obj({ levels: Type.Array(StockLevel) }));
+const productsChanged = Compile(ProductsChanged);
+
+export default defineService(productsContract)({
+  mixins: [sql("products", { models: defineModels, migrations })],
+
+  state() {
+    const { db, models, broker, logger } = this;
+    const config = configOf(broker);
+    const catalogue: Catalogue = { db, models, currency: config.CURRENCY };
+    const cache = new CatalogueCache(broker);
+    const self: Origin = { broker, name: "products" };
+    const changed = (ids: number[]) => cache.changed(ids);
+    const failed = (task: string) => (error: unknown, retryIn: number) => {
+      const level = retryIn < PATIENCE ? "debug" : "warn";
+      logger[level](`${task} failed`, { error: String(error), retryIn });
+    };
+    const feed = new Repeating({
+      work: () => readStockFeed(db, self, changed),
+      every: FEED_EVERY,
+      failed: failed("Reading inventory's feed"),
+    });
+    const seed = new Repeating({
+      work: () => loadDemoCatalogue(catalogue, self, () => cache.changed()),
+      failed: failed("Loading the demo catalogue"),
+    });
+    return {
+      catalogue,
+      cache,
+      stock: new StockQueue({
+        db,
+        changed,
+        failed: (error) => logger.warn("Could not take levels over", { error: String(error) }),
+      }),
+      background: config.SEED === "demo" ? [feed, seed] : [feed],
+    };
+  },
+
+  actions: {
+    async list(ctx) {
+      return await this.cache.read("products.list:**", () => listProducts(this.db, ctx.params));
+    },
+
+    async get(ctx) {
+      const { id } = ctx.params;
+      return await this.cache.read(`products.get:${id}`, () => existing(this.db, id));
+    },
+
+    async create(ctx) {
+      const product = await createProduct(this.catalogue, ctx.params, (product_id, on_hand) =>
+        call(ctx, "inventory.set", { product_id, on_hand }),
+      );
+      await this.cache.changed([product.id]);
+      return product;
+    },
+
+    async update(ctx) {
+      const { id, ...changes } = ctx.params;
+      const product = await updateProduct(this.catalogue, id, changes);
+      await this.cache.changed([id]);
+      return product;
+    },
+
+    async remove(ctx) {
+      await withdrawProduct(this.catalogue, ctx.params.id);
+      await this.cache.changed([ctx.params.id]);
+      return null;
+    },
+
+    async setStock(ctx) {
+      const { id, quantity } = ctx.params;
+      await existing(this.db, id);
+      const level = await call(ctx, "inventory.set", { product_id: id, on_hand: quantity });
+      const product = await takeLevel(this.db, level);
+      await this.cache.changed([id]);
+      return product;
+    },
+
+    async changeStock(ctx) {
+      const { id, change } = ctx.params;
+      await existing(this.db, id);
+      const level = await call(ctx, "inventory.adjust", { product_id: id, change });
+      const product = await takeLevel(this.db, level);
+      await this.cache.changed([id]);
+      return product;
+    },
+
+    async import(ctx) {
+      const importer = new Importer(ctx.params.media_type, {
+        catalogue: this.catalogue,
+        caller: ctx,
+        changed: () => this.cache.changed(),
+        logFailure: (error) => this.logger.warn("An import could not set stock", { error: String(error) }),
+      });
+      return await importer.run(ctx.stream);
+    },
+
+    async categories() {
+      return await this.cache.read("products.categories", async () => ({
+        categories: await categoryTree(this.db),
+      }));
+    },
+
+    async createCategory(ctx) {
+      const category = await createCategory(this.catalogue, ctx.params);
+      await this.cache.changed();
+      return category;
+    },
+
+    async updateCategory(ctx) {
+      const { id, ...changes } = ctx.params;
+      const category = await updateCategory(this.catalogue, id, changes);
+      await this.cache.changed();
+      return category;
+    },
+
+    async removeCategory(ctx) {
+      await removeCategory(this.catalogue, ctx.params.id);
+      await this.cache.changed();
+      return null;
+    },
+
+    async quote(ctx) {
+      return await quotesOf(this.db, ctx.params.ids);
+    },
+
+    async count() {
+      return await this.models.main.count();
+    },
+  },
+
+  events: {
+    async "stock.changed"(ctx) {
+      if (stockChanged.Check(ctx.params)) await atMost(STOCK_WAIT, this.stock.add(ctx.params.levels));
+    },
+    async [PRODUCTS_CHANGED](ctx) {
+      if (productsChanged.Check(ctx.params)) await this.cache.forget(ctx.params.ids);
+    },
+  },
+
+  started() {
+    for (const task of this.background) task.start();
+  },
+
+  async stopped() {
+    for (const task of this.background) await task.stop();
+    await this.stock.idle();
+  },
+});
+
+/** Waits for `work`, but no longer than `ms`. */
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,106 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Context, ServiceBroker } from "moleculer";
+import { specOf } from "../middlewares/contract.ts";
+import type { ActionSpec } from "./contract.ts";
+import { failureCode, failureData } from "./errors.ts";
+import { isStopping } from "./lifecycle.ts";
+
+/** Moleculer's options of a call, as far as they matter here. */
+interface Options {
+  /** ms; 0: none. A call within another one is given what is left of that one's time, unless it asks for less. */
+  timeout?: number | null;
+  parentCtx?: Pick<Context, "options" | "startHrTime">;
+  stream?: unknown;
+  ctx?: unknown;
+}
+
+/** ms before each further try. Together longer than a node needs to reconnect, or to be missed. */
+const PAUSES = [50, 100, 200, 400];
+/** A call that wasn't answered in its time is repeated once: its caller waits too. */
+const REPEATS_AFTER_TIMEOUT = 1;
+
+/** Nobody ran the request: another node may, whatever it asks for. */
+const UNDELIVERED = new Set(["SERVICE_NOT_AVAILABLE", "SERVICE_NOT_FOUND"]);
+
+/**
+ * How calls between services are bounded and repeated, in place of Moleculer's `retryPolicy` (which runs a handler again
+ * that had only timed out, and at every level of nested calls):
+ *
+ * - A call takes its contract's `timeout` (else `REQUEST_TIMEOUT`), and never more than is left of its caller's.
+ * - A request that reached nobody is sent again, to another node if there is one.
+ * - A request whose node was lost, or that was not answered in time, is sent again only if it reads or its contract says
+ *   `idempotent`.
+ */
+export function installCalls(broker: ServiceBroker, requestTimeout: number): void {
+  const next = broker.call;
+  broker.call = (name: string, params?: unknown, options: Options = {}) => {
+    const spec = specOf(name);
+    const send = (timeout: number) => Reflect.apply(next, broker, [name, params, { ...options, timeout }]);
+    if (!spec || options.ctx) return Reflect.apply(next, broker, [name, params, options]);
+    const time = timeOf(options, spec.timeout ?? requestTimeout);
+    const first = send(time());
+    if (!broker.transit || options.stream) return first;
+    const whole = repeat(broker, name, spec, first, async () => {
+      const again = send(time());
+      try {
+        return await again;
+      } finally {
+        // What the action noted for the caller stands in the context of the try that came through.
+        if (first.ctx && again.ctx) Object.assign(first.ctx.meta, again.ctx.meta);
+      }
+    });
+    return Object.assign(whole, { ctx: first.ctx });
+  };
+}
+
+/** ms that the next try may take. */
+function timeOf({ timeout, parentCtx }: Options, own: number): () => number {
+  const budget = parentCtx?.options.timeout;
+  const start = parentCtx?.startHrTime;
+  const left = () => {
+    if (!budget || !start) return Number.POSITIVE_INFINITY;
+    const [seconds, nanoseconds] = process.hrtime(start);
+    return budget - seconds * 1e3 - nanoseconds / 1e6;
+  };
+  // Moleculer passes what is left on as `timeout`: only what is less was asked for.
+  const asked = timeout && timeout < left() ? timeout : own;
+  return () => Math.max(1, Math.min(asked, left()));
+}
+
+async function repeat(
+  broker: ServiceBroker,
+  name: string,
+  spec: ActionSpec,
+  first: Promise<unknown>,
+  again: () => Promise<unknown>,
+): Promise<unknown> {
+  let attempt = first;
+  let timeouts = 0;
+  for (const pause of PAUSES) {
+    try {
+      return await attempt;
+    } catch (error) {
+      if (failureCode(error) === "REQUEST_TIMEOUT" && ++timeouts > REPEATS_AFTER_TIMEOUT) throw error;
+      if (isStopping(broker) || !mayRepeat(error, name, spec, broker.nodeID)) throw error;
+    }
+    await delay(pause);
+    attempt = again();
+  }
+  return await attempt;
+}
+
+/** Whether a call that failed so may be sent again. */
+export function mayRepeat(error: unknown, name: string, spec: ActionSpec, ownNode: string): boolean {
+  const code = failureCode(error) ?? "";
+  const { action, nodeID } = failureData(error);
+  // The failure of a call that the action made itself is the action's answer.
+  if (action !== name) return false;
+  if (UNDELIVERED.has(code)) return true;
+  const isUnanswered = code === "REQUEST_REJECTED" || code === "REQUEST_TIMEOUT";
+  return isUnanswered && nodeID !== ownNode && isRepeatable(spec);
+}
+
+/** Running it twice has the effect of running it once. */
+function isRepeatable(spec: ActionSpec): boolean {
+  return spec.idempotent === true || (spec.rest?.some((route) => route.startsWith("GET ")) ?? false);
+}

@@ -1,0 +1,67 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { Middleware } from "moleculer";
+import type { Config } from "./config.ts";
+import { notReady } from "./health.ts";
+import { declareMetrics, metricsText } from "./metrics.ts";
+
+interface Answer {
+  status: number;
+  type: string;
+  body: string;
+}
+type Page = () => Answer | Promise<Answer>;
+
+const json = (status: number, body: object): Answer => ({
+  status,
+  type: "application/json; charset=utf-8",
+  body: JSON.stringify(body),
+});
+
+/**
+ * What every node answers about itself, with or without the gateway: `/health/live` and `/health/ready` on
+ * `HEALTH_PORT`, `/metrics` on `METRICS_PORT` (both may be one). From before the node looks for its servers, so that one
+ * that waits for them is alive and not ready, until its last call has ended.
+ */
+export function probesMiddleware({ HEALTH_PORT, METRICS_PORT, HOST }: Config): Middleware {
+  const servers: Server[] = [];
+  return {
+    name: "Probes",
+    async starting(broker) {
+      const pages = new Map<number, Map<string, Page>>();
+      const serve = (port: number | undefined, path: string, page: Page) => {
+        if (port !== undefined) pages.set(port, (pages.get(port) ?? new Map<string, Page>()).set(path, page));
+      };
+      serve(HEALTH_PORT, "/health/live", () => json(200, { status: "alive" }));
+      serve(HEALTH_PORT, "/health/ready", async () => {
+        const failing = await notReady(broker);
+        const isReady = failing.length === 0;
+        return json(isReady ? 200 : 503, { status: isReady ? "ready" : "not ready", failing });
+      });
+      serve(METRICS_PORT, "/metrics", () => ({
+        status: 200,
+        type: "text/plain; version=0.0.4; charset=utf-8",
+        body: metricsText(broker),
+      }));
+      if (METRICS_PORT !== undefined) declareMetrics(broker);
+      for (const [port, own] of pages) servers.push(await listen(port, HOST, own));
+    },
+    async stopped() {
+      for (const server of servers) {
+        server.close();
+        server.closeAllConnections();
+      }
+    },
+  };
+}
+
+async function listen(port: number, host: string, pages: ReadonlyMap<string, Page>): Promise<Server> {
+  const server = createServer({ headersTimeout: 5_000, requestTimeout: 5_000 }, async (req, res) => {
+    const page = req.method === "GET" ? pages.get(req.url?.split("?", 1)[0] ?? "") : undefined;
+    const { status, type, body } = page ? await page() : json(404, { status: "There is nothing here." });
+    res.writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" }).end(body);
+  });
+  server.listen(port, host);
+  await once(server, "listening");
+  return server;
+}

@@ -1,0 +1,135 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Errors, type Packet, Transporters } from "moleculer";
+import { type ConnectionOptions, createInbox, Events, type Msg, type NatsConnection } from "nats";
+import type { Config } from "./config.ts";
+
+/** Says on a reply subject that nobody was there to take a request. */
+const NO_RESPONDERS = 503;
+/** Answers kept for the way back while the connection is down. */
+const MAX_HELD = 10_000;
+/** ms that a stopping node gives its last messages to leave. */
+const FAREWELL = 1_000;
+
+/** How the configuration says to connect: servers, who we are, TLS; for ever, and quick to see a dead connection. */
+export function natsOptions(config: Config): ConnectionOptions {
+  const urls = config.NATS_URL.map((url) => new URL(url.includes("://") ? url : `nats://${url}`));
+  const named = urls.find(({ username }) => username !== "");
+  const user = config.NATS_USER || decodeURIComponent(named?.username ?? "");
+  const pass = config.NATS_PASSWORD || decodeURIComponent(named?.password ?? "");
+  const tls = {
+    ...(config.NATS_TLS_CA ? { caFile: config.NATS_TLS_CA } : {}),
+    ...(config.NATS_TLS_CERT ? { certFile: config.NATS_TLS_CERT } : {}),
+    ...(config.NATS_TLS_KEY ? { keyFile: config.NATS_TLS_KEY } : {}),
+  };
+  const isSecure = Object.keys(tls).length > 0 || urls.some(({ protocol }) => protocol === "tls:");
+  return {
+    servers: urls.map(({ hostname, port }) => `${hostname}:${port || "4222"}`),
+    ...(config.NODE_ID ? { name: config.NODE_ID } : {}),
+    ...(config.NATS_TOKEN ? { token: config.NATS_TOKEN } : {}),
+    // A URL of a user without a password is how NATS spells a token.
+    ...(user && !pass && !config.NATS_TOKEN ? { token: user } : {}),
+    ...(user && pass ? { user, pass } : {}),
+    ...(isSecure ? { tls } : {}),
+    waitOnFirstConnect: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    reconnectJitter: 100,
+    timeout: 2_000,
+    pingInterval: 2_000,
+    maxPingOut: 2,
+  };
+}
+
+/**
+ * Moleculer's NATS transporter, which knows more of what became of a request:
+ *
+ * - Requests carry a reply subject. When the node they are for has no connection any more, NATS says so at once ("no
+ *   responders"): the request was not delivered, so it may go to another node, and the node counts as gone from then on.
+ *   Moleculer alone would choose it for its share of the calls until its heartbeats are missed.
+ * - While the connection is down, requests are refused instead of vanishing in a buffer; answers are held and sent when
+ *   it is back. After that all nodes tell each other of themselves at once.
+ */
+export class NatsTransporter extends Transporters.NATS {
+  readonly #inbox = createInbox();
+  #held: [topic: string, data: Buffer][] = [];
+
+  constructor(options: ConnectionOptions) {
+    super({ ...options });
+  }
+
+  /** A round trip to the server. @throws if the connection is down */
+  async ping(): Promise<void> {
+    if (!this.connected) throw new Error("The connection to NATS is down.");
+    await this.#nats.flush();
+  }
+
+  get #nats(): NatsConnection {
+    return this.client;
+  }
+
+  override async onConnected(wasReconnect?: boolean): Promise<void> {
+    if (!wasReconnect) {
+      this.#nats.subscribe(`${this.#inbox}.*`, { callback: (_error, message) => this.#undelivered(message) });
+      this.#watch().catch((error: unknown) => this.logger.error("NATS", { error: String(error) }));
+    }
+    await super.onConnected(wasReconnect);
+    if (!this.connected) return;
+    // By now those who asked have had the time to reconnect as well.
+    const held = this.#held;
+    this.#held = [];
+    for (const [topic, data] of held) await super.send(topic, data);
+  }
+
+  async #watch(): Promise<void> {
+    for await (const { type } of this.#nats.status()) {
+      if (type === Events.Disconnect && this.connected) {
+        this.connected = false;
+        this.logger.warn("The connection to NATS is lost.");
+      } else if (type === Events.Reconnect) {
+        this.logger.info("The connection to NATS is back.");
+        this.onConnected(true).catch((error: unknown) => this.logger.error("NATS", { error: String(error) }));
+      }
+    }
+  }
+
+  override async prepublish(packet: Packet.Packet<Packet.PacketPayload>): Promise<void> {
+    const { type, target, payload } = packet;
+    if (!this.connected && type === "RES") {
+      if (this.#held.length < MAX_HELD)
+        this.#held.push([this.getTopicName(type, target), this.serialize(packet)]);
+      return;
+    }
+    if (!this.connected && type === "REQ" && "action" in payload)
+      throw new Errors.ServiceNotAvailableError({ action: payload.action, nodeID: target });
+    await super.prepublish(packet);
+  }
+
+  override async send(topic: string, data: Buffer, meta?: { packet?: Packet.Packet<Packet.PacketPayload> }) {
+    const packet = meta?.packet;
+    if (packet?.type === "REQ" && "id" in packet.payload) {
+      this.#nats.publish(topic, data, { reply: `${this.#inbox}.${packet.payload.id}` });
+    } else {
+      await super.send(topic, data);
+    }
+  }
+
+  /** Nobody took a request: the node that it was for is not connected. */
+  #undelivered({ subject, headers }: Msg): void {
+    if (headers?.code !== NO_RESPONDERS) return;
+    const id = subject.slice(this.#inbox.length + 1);
+    const request = this.transit.pendingRequests.get(id);
+    if (!request) return;
+    const { nodeID, ctx } = request;
+    this.transit.removePendingRequest(id);
+    request.reject(new Errors.ServiceNotAvailableError({ action: ctx.action?.name ?? "", nodeID }));
+    this.transit.discoverer.remoteNodeDisconnected(nodeID, true);
+  }
+
+  override async disconnect(): Promise<void> {
+    if (!this.client) return;
+    // A flush waits for as long as the server is away.
+    if (this.connected) await Promise.race([this.#nats.flush(), delay(FAREWELL, undefined, { ref: false })]);
+    await this.#nats.close();
+    this.client = null;
+  }
+}

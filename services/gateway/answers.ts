@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { RouteNotFound } from "../../lib/errors.ts";
+import { failureResponse } from "./failure-response.ts";
+
+export type Log = (message: string, data: object) => void;
+
+/** Sends JSON, or nothing where there is nothing to say. */
+export function answerJson(
+  res: ServerResponse,
+  status: number,
+  data: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  if (data === null || data === undefined || status === 204) {
+    res.writeHead(status, headers).end();
+    return;
+  }
+  // A string leaves in one write together with the head, a buffer in two.
+  const body = JSON.stringify(data);
+  res.writeHead(status, {
+    ...headers,
+    "Content-Type": "application/json; charset=utf-8",
+    "Content-Length": Buffer.byteLength(body),
+  });
+  // Node leaves the body of an answer to HEAD out.
+  res.end(body);
+}
+
+/** Sends a document that is the same for everyone; one that the client has already is not sent again. */
+export function answerDocument(
+  req: IncomingMessage,
+  res: ServerResponse,
+  document: { type: string; body: Buffer; etag: string },
+): void {
+  res.setHeader("ETag", document.etag);
+  res.setHeader("Cache-Control", "no-cache");
+  const known = req.headers["if-none-match"]?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  if (known?.includes(document.etag) || known?.includes("*")) {
+    res.writeHead(304).end();
+    return;
+  }
+  res.writeHead(200, { "Content-Type": document.type, "Content-Length": document.body.length });
+  res.end(document.body);
+}
+
+/**
+ * Sends an error in the contract's shape, if nothing was sent yet.
+ * @param headers what the action wanted on its answer, also on this one
+ */
+export function answerFailure(
+  req: IncomingMessage,
+  res: ServerResponse,
+  error: unknown,
+  log: Log,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const requestId = String(req.headers["x-request-id"] ?? "");
+  const shown = failureResponse(isWebNotFound(error) ? new RouteNotFound({}) : error, requestId);
+  if (shown.log) {
+    log("Request failed", {
+      requestID: requestId,
+      method: req.method,
+      status: shown.status,
+      error: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
+      stack: shown.status === 500 && error instanceof Error ? error.stack : undefined,
+    });
+  }
+  if (res.writableEnded) return;
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  answerJson(res, shown.status, shown.body, { ...headers, ...shown.headers });
+}
+
+/** moleculer-web's own 404 for what no route matched; ours has another type. */
+function isWebNotFound(error: unknown): boolean {
+  return error instanceof Error && error.name === "NotFoundError";
+}

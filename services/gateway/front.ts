@@ -1,0 +1,106 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServiceBroker } from "moleculer";
+import type { Config } from "../../lib/config.ts";
+import { AddressTooLong, MethodNotAllowed, RequestTooSlow, RouteNotFound } from "../../lib/errors.ts";
+import { HTTP_DURATION } from "../../lib/metrics.ts";
+import { answerFailure, type Log } from "./answers.ts";
+import { clientIp, limitKey } from "./client-ip.ts";
+import { answerOptions, commonHeaders } from "./headers.ts";
+import type { HttpServer } from "./http-server.ts";
+import type { RateLimits } from "./rate-limits.ts";
+import type { Router } from "./routes.ts";
+import { openVisit, type Visit } from "./visit.ts";
+
+const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,100}$/;
+/** Bytes of path and query. */
+const MAX_ADDRESS = 8192;
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+/** Answers GET on one fixed address beside the contracts' routes. */
+export type Page = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
+
+interface FrontOptions {
+  broker: ServiceBroker;
+  config: Config;
+  router: Router;
+  limits: RateLimits;
+  pages: ReadonlyMap<string, Page>;
+  http: HttpServer;
+  log: Log;
+}
+
+/**
+ * What happens to every request before moleculer-web sees it: the headers that every answer carries, and an answer to
+ * all that is no route of a contract. What remains goes to `next`.
+ */
+export function front({ broker, config, router, limits, pages, http, log }: FrontOptions) {
+  const setHeaders = commonHeaders(config);
+
+  return async (req: IncomingMessage, res: ServerResponse, next: () => unknown): Promise<void> => {
+    const visit = open(req);
+    const fail = (error: unknown) => answerFailure(req, res, error, log);
+    setHeaders(req, res, String(req.headers["x-request-id"]));
+    http.track(req, res, () => (res.writableEnded ? req.socket.destroy() : fail(new RequestTooSlow({}))));
+    res.once("close", () => measure(req, res, visit));
+    try {
+      const path = pathOf(req);
+      const match = router.find(effectiveMethod(req), path);
+      if (match) {
+        visit.route = match.route.path;
+        await next();
+        return;
+      }
+      await limits.consume("read", visit.limitKey);
+      const page = pages.get(path);
+      const methods = methodsOf(router, path, page);
+      if (methods.length > 0) visit.route = page ? path : "other method";
+      if (page && (req.method === "GET" || req.method === "HEAD")) await page(req, res);
+      else if (methods.length === 0) throw new RouteNotFound({});
+      else if (req.method === "OPTIONS") answerOptions(req, res, methods);
+      else throw new MethodNotAllowed({ allow: methods });
+    } catch (error) {
+      fail(error);
+    }
+  };
+
+  function open(req: IncomingMessage): Visit {
+    const given = req.headers["x-request-id"];
+    req.headers["x-request-id"] = typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();
+    // moleculer-web would take it for the request's id, unchecked.
+    delete req.headers["x-correlation-id"];
+    const ip = clientIp(req, config.TRUST_PROXY);
+    const visit = { ip, limitKey: `ip:${limitKey(ip)}`, route: "unrouted", startedAt: performance.now() };
+    openVisit(req, visit);
+    return visit;
+  }
+
+  function measure(req: IncomingMessage, res: ServerResponse, visit: Visit): void {
+    const method = METHODS.has(req.method ?? "") ? req.method : "OTHER";
+    // Who hung up before the answer has no status: 499, as nginx counts it.
+    const status = res.headersSent ? res.statusCode : 499;
+    const ms = performance.now() - visit.startedAt;
+    broker.metrics.observe(HTTP_DURATION, ms, { method, route: visit.route, status });
+  }
+}
+
+/** HEAD is GET without its body. */
+export function effectiveMethod(req: IncomingMessage): string {
+  return req.method === "HEAD" ? "GET" : (req.method ?? "");
+}
+
+/** The path without query and trailing slash, as moleculer-web reads it too. */
+function pathOf(req: IncomingMessage): string {
+  const url = req.url ?? "/";
+  if (url.length > MAX_ADDRESS) throw new AddressTooLong({ limit_bytes: MAX_ADDRESS });
+  const query = url.indexOf("?", 1);
+  const path = query === -1 ? url : url.slice(0, query);
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+/** What the address takes, for `Allow` and CORS; empty if there is nothing. */
+function methodsOf(router: Router, path: string, page: Page | undefined): string[] {
+  const methods: string[] = page ? ["GET"] : router.methodsOf(path);
+  if (methods.includes("GET")) methods.push("HEAD");
+  return methods.length === 0 ? [] : [...methods, "OPTIONS"];
+}

@@ -1,0 +1,155 @@
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { HeadersTooLarge, MalformedRequest, RequestTooSlow, type ShopError } from "../../lib/errors.ts";
+import { failureResponse } from "./failure-response.ts";
+import { SECURITY_HEADERS } from "./headers.ts";
+import { hasBody } from "./request.ts";
+
+/** How long a client may take, in ms. */
+export interface Timeouts {
+  /** For the head of a request. */
+  headers: number;
+  /** For its body, unless an action reads it as a stream. */
+  body: number;
+  /** For the rest of a body that was answered before it had all come. */
+  leftover: number;
+  /** Between two pieces of a stream. */
+  streamIdle: number;
+  /** Between two requests on a connection; above the 60 s that load balancers commonly keep theirs. */
+  keepAlive: number;
+  /** At shutdown: how long busy connections may still bring requests, to be told that this was the last one. */
+  farewell: number;
+}
+
+export const TIMEOUTS: Timeouts = {
+  headers: 10_000,
+  body: 15_000,
+  leftover: 5_000,
+  streamIdle: 60_000,
+  keepAlive: 65_000,
+  farewell: 250,
+};
+
+/** Node's own `requestTimeout` knows no routes and would end a long import: bodies are timed here instead. */
+export class HttpServer {
+  readonly server: Server;
+  readonly #timeouts: Timeouts;
+  readonly #underWay = new Set<ServerResponse>();
+  readonly #answering = new WeakMap<Duplex, ServerResponse>();
+  readonly #bodyTimers = new WeakMap<IncomingMessage, NodeJS.Timeout>();
+  #draining = false;
+
+  constructor(listener: RequestListener, timeouts: Timeouts) {
+    this.#timeouts = timeouts;
+    this.server = createServer(
+      {
+        headersTimeout: timeouts.headers,
+        requestTimeout: 0,
+        keepAliveTimeout: timeouts.keepAlive,
+        // How often node looks for late heads; its default of 30 s would make 10 s mean 40.
+        connectionsCheckingInterval: Math.min(1000, timeouts.headers),
+      },
+      listener,
+    );
+    this.server.on("clientError", (error, socket) => this.#refuse(error, socket));
+  }
+
+  /**
+   * Watches one request until its answer has been sent.
+   * @param onSlow answers when the body takes too long
+   */
+  track(req: IncomingMessage, res: ServerResponse, onSlow: () => void): void {
+    this.#underWay.add(res);
+    this.#answering.set(req.socket, res);
+    if (this.#draining) res.setHeader("Connection", "close");
+    if (hasBody(req)) this.#timeBody(req, this.#timeouts.body, onSlow);
+    res.once("close", () => {
+      this.#underWay.delete(res);
+      if (this.#answering.get(req.socket) === res) this.#answering.delete(req.socket);
+      clearTimeout(this.#bodyTimers.get(req));
+      // The answer is out and the rest of the body is read into nothing, so that the client comes to see the answer.
+      if (!req.complete && !req.destroyed) {
+        req.resume();
+        this.#timeBody(req, this.#timeouts.leftover, () => req.socket.destroy());
+      }
+    });
+  }
+
+  #timeBody(req: IncomingMessage, ms: number, onSlow: () => void): void {
+    const timer = setTimeout(onSlow, ms).unref();
+    this.#bodyTimers.set(req, timer);
+    const clear = () => clearTimeout(timer);
+    req.once("end", clear).once("close", clear);
+  }
+
+  /** An action reads the body as a stream: it may take as long as pieces keep coming. */
+  allowStream(req: IncomingMessage): void {
+    clearTimeout(this.#bodyTimers.get(req));
+    // Node destroys a socket that times out, and sets its own timeout again after the answer.
+    req.socket.setTimeout(this.#timeouts.streamIdle);
+  }
+
+  /** What node's parser refuses never becomes a request: it is answered here, on the bare socket. */
+  #refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const answering = this.#answering.get(socket);
+    if (error.code === "ECONNRESET" || !socket.writable || answering?.headersSent) {
+      socket.destroy();
+      return;
+    }
+    const requestId = randomUUID();
+    const { status, body } = failureResponse(failureOf(error), requestId);
+    const json = JSON.stringify(body);
+    const head = {
+      ...SECURITY_HEADERS,
+      "X-Request-Id": requestId,
+      "Content-Type": "application/json; charset=utf-8",
+      "Content-Length": Buffer.byteLength(json),
+      Connection: "close",
+    };
+    const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${json}`);
+    setTimeout(() => socket.destroy(), this.#timeouts.leftover).unref();
+  }
+
+  /**
+   * Lets no new connection in, tells those there are to come no more, and waits for the answers under way.
+   * @param ms after which what is left is cut off
+   */
+  async drain(ms: number): Promise<void> {
+    this.#draining = true;
+    for (const res of this.#underWay) if (!res.headersSent) res.setHeader("Connection", "close");
+    if ((await this.#connections()) > 0) await delay(this.#timeouts.farewell);
+    this.server.close();
+    const answered = new AbortController();
+    const { signal } = answered;
+    await Promise.race([this.#allAnswered(), delay(ms, undefined, { signal }).catch(() => undefined)]);
+    answered.abort();
+    this.server.closeAllConnections();
+  }
+
+  async #allAnswered(): Promise<void> {
+    for (const res of this.#underWay) await once(res, "close");
+  }
+
+  #connections(): Promise<number> {
+    return new Promise((resolve) => {
+      this.server.getConnections((error, count) => resolve(error ? 0 : count));
+    });
+  }
+}
+
+function failureOf({ code }: NodeJS.ErrnoException): ShopError {
+  if (code === "HPE_HEADER_OVERFLOW") return new HeadersTooLarge({});
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return new RequestTooSlow({});
+  return new MalformedRequest({ reason: "This is not a valid HTTP request." });
+}

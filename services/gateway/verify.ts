@@ -1,0 +1,195 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type Caller, call } from "../../lib/call.ts";
+import { failureCode } from "../../lib/errors.ts";
+import { newId } from "../../lib/ids.ts";
+import type { Violation } from "../inventory/inventory.contract.ts";
+import type { VerifyReport } from "./gateway.contract.ts";
+import {
+  before,
+  isMoving,
+  judgeMoney,
+  judgeProgress,
+  judgeTold,
+  type OrderRow,
+  type PaymentRow,
+  type ToldRow,
+} from "./verify-rules.ts";
+
+const NAMES = {
+  I1: "stock: on hand + sold = received, reserved = live reservations",
+  I2: "money: captured − refunded = what each order comes to",
+  I3: "orders: each reaches a final or a waiting state",
+  I4: "reservations: none outlives its time",
+  I5: "events: each is told once",
+} as const;
+type Id = keyof typeof NAMES;
+type InvariantReport = VerifyReport["invariants"][number];
+const IDS = ["I1", "I2", "I3", "I4", "I5"] as const;
+
+const PAGE = 500;
+/** The services are asked one after the other, so a row may look wrong while it is changing: it is asked about again. */
+const ROUNDS = 3;
+const PAUSE = 250;
+/** A report is read by people: of each invariant the first hundred. */
+const MAX_SHOWN = 100;
+
+/** What has been found so far. */
+class Findings {
+  readonly checked = new Map<Id, number>();
+  readonly violations: Violation[] = [];
+  readonly notes: string[] = [];
+  readonly #unasked = new Set<string>();
+
+  count(id: Id, rows: number): void {
+    this.checked.set(id, (this.checked.get(id) ?? 0) + rows);
+  }
+
+  /** A service that can't be asked leaves its invariants unproven: that is no pass. */
+  unasked(ids: readonly Id[], service: string, error: unknown): void {
+    for (const invariant of ids) {
+      if (this.#unasked.has(`${invariant} ${service}`)) continue;
+      this.#unasked.add(`${invariant} ${service}`);
+      const message = `Could not be checked: ${service} did not answer (${failureCode(error) ?? "an error"}).`;
+      this.violations.push({ invariant, message, row: { service } });
+    }
+  }
+
+  report(): VerifyReport {
+    const invariants = IDS.map((id) => this.#invariant(id));
+    const ok = invariants.every((invariant) => invariant.ok);
+    return { ok, invariants, notes: this.notes, timestamp: new Date().toISOString() };
+  }
+
+  #invariant(id: Id): InvariantReport {
+    const own = this.violations.filter(({ invariant }) => invariant === id);
+    if (own.length > MAX_SHOWN) this.notes.push(`${id}: ${own.length - MAX_SHOWN} more violations.`);
+    return {
+      id,
+      name: NAMES[id],
+      ok: own.length === 0,
+      checked: this.checked.get(id) ?? 0,
+      violations: own.slice(0, MAX_SHOWN),
+    };
+  }
+}
+
+/** Checks the invariants I1 to I5 over the live data. Reads only; orders may come and go meanwhile. */
+export async function verifyShop(caller: Caller): Promise<VerifyReport> {
+  const findings = new Findings();
+  await Promise.all([
+    verifyStock(caller, findings),
+    verifyOrders(caller, findings),
+    verifyEvents(caller, findings),
+  ]);
+  return findings.report();
+}
+
+async function verifyStock(caller: Caller, findings: Findings): Promise<void> {
+  const ask = () => call(caller, "inventory.audit", {});
+  try {
+    const { checked, violations } = await ask();
+    findings.count("I1", checked);
+    findings.count("I4", checked);
+    findings.violations.push(...(await persisting(violations, async () => (await ask()).violations)));
+  } catch (error) {
+    findings.unasked(["I1", "I4"], "inventory", error);
+  }
+}
+
+async function verifyEvents(caller: Caller, findings: Findings): Promise<void> {
+  const ask = () => call(caller, "orders.deadLetters", {});
+  try {
+    const { checked, dead, late } = await ask();
+    findings.count("I5", checked);
+    findings.notes.push(...dead.map(({ message }) => `Dead letter: ${message}`));
+    findings.violations.push(...(await persisting(late, async () => (await ask()).late)));
+  } catch (error) {
+    findings.unasked(["I5"], "orders", error);
+  }
+}
+
+async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {
+  // Orders made from now on have larger ids: a busy shop is not chased for ever.
+  const end = newId();
+  const suspects: Violation[] = [];
+  let moving = 0;
+  try {
+    for (let after: string | undefined; ; ) {
+      const { orders, next } = await call(caller, "orders.audit", { after, limit: PAGE });
+      const rows = orders.filter(({ order_id }) => order_id < end);
+      moving += rows.filter(isMoving).length;
+      for (const order of rows.filter(({ saga }) => saga === "parked")) {
+        findings.notes.push(`Order ${order.number} is parked: redrive it, or settle it by hand.`);
+      }
+      findings.count("I2", rows.length);
+      findings.count("I3", rows.length);
+      suspects.push(...(await judge(caller, rows, findings)));
+      if (next === null || rows.length < orders.length) break;
+      after = next;
+    }
+    const again = async (left: readonly Violation[]) => {
+      const ids = new Set(
+        left.flatMap(({ row }) => (typeof row.order_id === "string" ? [row.order_id] : [])),
+      );
+      return await judge(caller, await readOrders(caller, ids), findings);
+    };
+    findings.violations.push(...(await persisting(suspects, again)));
+  } catch (error) {
+    findings.unasked(["I2", "I3", "I5"], "orders", error);
+  }
+  if (moving > 0) findings.notes.push(`Orders under way: ${moving}.`);
+}
+
+/** What looks wrong with these orders, right now. */
+async function judge(caller: Caller, rows: readonly OrderRow[], findings: Findings): Promise<Violation[]> {
+  if (rows.length === 0) return [];
+  const order_ids = rows.map(({ order_id }) => order_id);
+  const [payments, told] = await Promise.all([
+    call(caller, "payments.audit", { order_ids }).catch((error: unknown) => {
+      findings.unasked(["I2"], "payments", error);
+    }),
+    call(caller, "notifications.audit", { order_ids }).catch((error: unknown) => {
+      findings.unasked(["I5"], "notifications", error);
+    }),
+  ]);
+  const paymentOf = new Map<string, PaymentRow>(payments?.orders.map((row) => [row.order_id, row]));
+  const toldOf = Map.groupBy<string, ToldRow>(told ?? [], ({ order_id }) => order_id);
+  const now = Date.now();
+  return [
+    ...(payments?.violations ?? []),
+    ...rows.flatMap((order) => [
+      ...(payments ? judgeMoney(order, paymentOf.get(order.order_id)) : []),
+      ...judgeProgress(order),
+      ...(told ? judgeTold(order, toldOf.get(order.order_id) ?? [], now) : []),
+    ]),
+  ];
+}
+
+/** The rows of these orders alone: each as a page of one. */
+async function readOrders(caller: Caller, ids: Iterable<string>): Promise<OrderRow[]> {
+  const rows: OrderRow[] = [];
+  for (const id of ids) {
+    const { orders } = await call(caller, "orders.audit", { after: before(id), limit: 1 });
+    rows.push(...orders.filter(({ order_id }) => order_id === id));
+  }
+  return rows;
+}
+
+/** Those of `suspects` that stay when they are asked about again. */
+async function persisting(
+  suspects: readonly Violation[],
+  again: (left: readonly Violation[]) => Promise<readonly Violation[]>,
+): Promise<Violation[]> {
+  let left = [...suspects];
+  for (let round = 0; round < ROUNDS && left.length > 0; round++) {
+    await delay(PAUSE);
+    const still = new Map((await again(left)).map((violation) => [keyOf(violation), violation]));
+    left = left.flatMap((suspect) => still.get(keyOf(suspect)) ?? []);
+  }
+  return left;
+}
+
+/** What a violation is about; the figures in its message may be others the next time. */
+function keyOf({ invariant, message, row }: Violation): string {
+  return `${invariant} ${row.order_id ?? row.product_id ?? row.id ?? ""} ${message.replace(/\d+/g, "")}`;
+}

@@ -1,0 +1,121 @@
+import { type Caller, call } from "../../lib/call.ts";
+import type { Database, Tx } from "../../lib/stores/database.ts";
+import type { StockLevel } from "../inventory/inventory.contract.ts";
+
+/**
+ * `products.stock_quantity` follows inventory: by the event `stock.changed`, which comes at once but may be lost, and by
+ * inventory's feed of changes, which is read now and then and misses nothing.
+ */
+
+/** Levels a statement takes, and the feed gives at a time. */
+const PAGE = 1000;
+/**
+ * ms before the last change read from which the feed is read again. A change carries the time it was made but shows when
+ * its transaction ends, and Postgres ends none of ours later than this.
+ */
+const MARGIN = 30_000;
+
+/**
+ * Takes over what is available where the level is newer than what the product knows.
+ * @returns the ids of the products that changed
+ */
+export async function applyLevels(db: Database, levels: readonly StockLevel[], tx?: Tx): Promise<number[]> {
+  const given = levels.map(({ product_id, available, version }) => ({ product_id, available, version }));
+  const rows = await db.rows<{ id: number }>(
+    `WITH newer AS (
+       SELECT product.id, level.available, level.version
+       FROM jsonb_to_recordset($1::jsonb) AS level (product_id int, available int, version bigint)
+       JOIN products.products AS product ON product.id = level.product_id
+       WHERE product.stock_version < level.version
+       ORDER BY product.id FOR NO KEY UPDATE OF product
+     )
+     UPDATE products.products AS product
+     SET stock_quantity = newer.available, stock_version = newer.version
+     FROM newer
+     WHERE product.id = newer.id
+     RETURNING product.id`,
+    [JSON.stringify(given)],
+    tx,
+  );
+  return rows.map(({ id }) => id);
+}
+
+/**
+ * Reads inventory's feed from where it was read last, and takes its levels over. Several nodes may do so at once.
+ * @param changed is told of products whose stock was not what it should be
+ */
+export async function readStockFeed(
+  db: Database,
+  caller: Caller,
+  changed: (ids: number[]) => Promise<void>,
+): Promise<void> {
+  const row = await db.one<{ since: Date }>(
+    "SELECT read_until - make_interval(secs => $1) AS since FROM products.stock_feed",
+    [MARGIN / 1000],
+  );
+  let since = (row?.since ?? new Date(0)).toISOString();
+  for (;;) {
+    const { levels, until } = await call(caller, "inventory.changes", { since, limit: PAGE });
+    const ids = await applyLevels(db, levels);
+    if (ids.length > 0) await changed(ids);
+    await db.rows("UPDATE products.stock_feed SET read_until = greatest(read_until, $1)", [until]);
+    if (levels.length < PAGE) return;
+    since = until;
+  }
+}
+
+interface StockQueueOptions {
+  db: Database;
+  changed: (ids: number[]) => Promise<void>;
+  failed: (error: unknown) => void;
+}
+
+interface Batch {
+  levels: Map<number, StockLevel>;
+  done: PromiseWithResolvers<void>;
+}
+
+/** Takes levels over as events bring them: one statement at a time, and what comes meanwhile is one next statement. */
+export class StockQueue {
+  readonly #options: StockQueueOptions;
+  #next: Batch | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: StockQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when these levels are taken over, or that has failed. */
+  add(levels: readonly StockLevel[]): Promise<void> {
+    this.#next ??= { levels: new Map(), done: Promise.withResolvers() };
+    const batch = this.#next;
+    for (const level of levels) {
+      const other = batch.levels.get(level.product_id);
+      if (!other || other.version < level.version) batch.levels.set(level.product_id, level);
+    }
+    this.#running ??= this.#run();
+    return batch.done.promise;
+  }
+
+  /** Resolves when all that was added is taken over. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { db, changed, failed } = this.#options;
+    while (this.#next) {
+      const { levels, done } = this.#next;
+      this.#next = undefined;
+      try {
+        const ids = await applyLevels(db, [...levels.values()]);
+        if (ids.length > 0) await changed(ids);
+      } catch (error) {
+        // Not tried again here: the feed brings it.
+        failed(error);
+      }
+      done.resolve();
+    }
+    this.#running = undefined;
+  }
+}

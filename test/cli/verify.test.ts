@@ -1,0 +1,225 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { Value } from "typebox/value";
+import { InvalidCredentials } from "../../lib/errors.ts";
+import { newId } from "../../lib/ids.ts";
+import { authContract, type Principal } from "../../services/auth/auth.contract.ts";
+import { VerifyReport } from "../../services/gateway/gateway.contract.ts";
+import { FakeAudits } from "../helpers/audits.ts";
+import { molecart } from "../helpers/cli.ts";
+import { SECRETS } from "../helpers/env.ts";
+import { fakeService } from "../helpers/fakes.ts";
+import { type Shop, startShop } from "../helpers/shop.ts";
+
+const { ADMIN_EMAIL, ADMIN_PASSWORD } = SECRETS;
+const ADMIN = { ADMIN_EMAIL, ADMIN_PASSWORD };
+const ID = newId();
+const audits = new FakeAudits();
+let shop: Shop;
+let dataDir: string;
+
+const auth = fakeService(authContract, {
+  resolve: async (ctx): Promise<Principal | null> =>
+    ctx.params.token === "the-admin" ? { id: ID, role: "admin", session_id: ID } : null,
+  login: async (ctx) => {
+    const { email, password } = ctx.params;
+    if (email !== ADMIN_EMAIL || password !== ADMIN_PASSWORD) throw new InvalidCredentials({});
+    const at = "2026-01-01T00:00:00.000Z";
+    const names = { name: "A B", first_name: "A", last_name: "B", phone: null };
+    const state = { role: "admin" as const, is_active: true, created_at: at, updated_at: at };
+    return {
+      message: "Hello.",
+      user: { id: ID, email, ...names, ...state },
+      access_token: "the-admin",
+      refresh_token: "r",
+      token_type: "Bearer" as const,
+      expires_in: 900,
+    };
+  },
+});
+
+beforeAll(async () => {
+  shop = await startShop({ replace: { auth, ...audits.services } });
+  dataDir = await mkdtemp(join(tmpdir(), "molecart-cli-"));
+  await writeFile(join(dataDir, "secrets.json"), JSON.stringify(SECRETS));
+});
+afterAll(async () => {
+  await shop?.stop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("The server does not listen.");
+  return `http://127.0.0.1:${address.port}`;
+}
+
+describe("molecart verify", () => {
+  it("says that a shop in order is in order", async () => {
+    audits.orders.clear();
+    audits.order();
+    const { code, stdout, stderr } = await molecart(["verify", "--url", shop.url], ADMIN);
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.slice(0, 5).map((line) => line.slice(0, 4))).toEqual([
+      "✓ I1",
+      "✓ I2",
+      "✓ I3",
+      "✓ I4",
+      "✓ I5",
+    ]);
+    expect(lines[0]).toMatch(/12 rows checked$/);
+    expect(lines[1]).toMatch(/ 1 row checked$/);
+    expect(lines.at(-1)).toBe("All invariants hold.");
+  });
+
+  it("says what is broken, with the rows, and fails", async () => {
+    audits.orders.clear();
+    const id = audits.order();
+    audits.pay(id, { captured: 1 });
+    audits.events.dead = [{ invariant: "I5", message: "order.placed was given up.", row: {} }];
+    const { code, stdout } = await molecart(["verify", "--url", shop.url], ADMIN);
+    audits.events.dead = [];
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/✗ I2 .*1 row checked, 1 violation\n/);
+    expect(stdout).toMatch(/✓ I1 /);
+    expect(stdout).toContain("  I2 Order MC-000001 comes to 29.99 and 0.01 was captured.");
+    expect(stdout).toContain(id);
+    expect(stdout).toContain("  note: Dead letter: order.placed was given up.");
+    expect(stdout.trimEnd()).toMatch(/1 invariant is broken\.$/);
+  });
+
+  it("--json prints the report and nothing else, with the same exit code", async () => {
+    audits.orders.clear();
+    const good = await molecart(["verify", "--json", "--url", shop.url], ADMIN);
+    expect([good.code, good.stderr]).toEqual([0, ""]);
+    const report: unknown = JSON.parse(good.stdout);
+    expect(Value.Check(VerifyReport, report)).toBe(true);
+    audits.pay(audits.order(), { captured: 1 });
+    const bad = await molecart(["verify", "--json", "--url", shop.url], ADMIN);
+    expect(bad.code).toBe(1);
+    expect(JSON.parse(bad.stdout)).toMatchObject({ ok: false });
+    audits.orders.clear();
+  });
+
+  it("finds the shop by --url, MOLECART_URL or PORT, in this order", async () => {
+    const { port } = new URL(shop.url);
+    const nowhere = "http://127.0.0.1:9";
+    const runs = await Promise.all([
+      molecart(["verify"], { ...ADMIN, PORT: port }),
+      molecart(["verify"], { ...ADMIN, MOLECART_URL: shop.url, PORT: "9" }),
+      molecart(["verify", "--url", shop.url], { ...ADMIN, MOLECART_URL: nowhere }),
+    ]);
+    expect(runs.map(({ code }) => code)).toEqual([0, 0, 0]);
+  });
+
+  it("finds the admin in the environment, else where an embedded shop keeps its data", async () => {
+    const [kept, given] = await Promise.all([
+      molecart(["verify", "--url", shop.url], { DATA_DIR: dataDir }),
+      molecart(["verify", "--url", shop.url], { DATA_DIR: dataDir, ADMIN_EMAIL, ADMIN_PASSWORD: "another" }),
+    ]);
+    expect([kept.code, given.code]).toEqual([0, 4]);
+  });
+});
+
+describe("molecart verify fails with one sentence and the next step", () => {
+  /** What every failure looks like: nothing on stdout, two or three lines on stderr, no stack. */
+  function expectSaid(
+    { code, stdout, stderr }: Awaited<ReturnType<typeof molecart>>,
+    expected: number,
+    what: RegExp,
+  ): void {
+    expect({ code, stdout }).toEqual({ code: expected, stdout: "" });
+    expect(stderr).toMatch(what);
+    expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(3);
+    expect(stderr).not.toMatch(/ {4}at |undefined/);
+  }
+
+  it("if the shop is down", async () => {
+    const server = createServer();
+    const url = await listen(server);
+    await new Promise((resolve) => server.close(resolve));
+    const run = await molecart(["verify", "--url", url], ADMIN);
+    expectSaid(
+      run,
+      1,
+      /No shop answers at http:\/\/127.0.0.1:\d+ \(the connection was refused\)\.\nStart one with `npm start`/,
+    );
+    expect(run.took).toBeLessThan(3000);
+  });
+
+  it("if the shop hangs", async () => {
+    const server = createServer((socket) => socket.resume());
+    const run = await molecart(["verify", "--url", await listen(server)], ADMIN);
+    expectSaid(run, 1, /No shop answers .* \(no answer within 2.5 s\)/);
+    server.close();
+  });
+
+  it("if something else answers there", async () => {
+    const server = createHttpServer((_req, res) => res.end("<html>It works!</html>"));
+    const run = await molecart(["verify", "--url", await listen(server)], ADMIN);
+    expectSaid(run, 1, /something else answers there/);
+    server.close();
+    server.closeAllConnections();
+  });
+
+  it("if the credentials are wrong: 4", async () => {
+    const run = await molecart(["verify", "--url", shop.url], { ADMIN_EMAIL, ADMIN_PASSWORD: "wrong" });
+    expectSaid(run, 4, /doesn't know admin@molecart.local with this password/);
+    expect(run.stderr).not.toContain("wrong\n");
+  });
+
+  it("if there are none: 4", async () => {
+    const run = await molecart(["verify", "--url", shop.url], { DATA_DIR: join(dataDir, "nothing") });
+    expectSaid(run, 4, /neither ADMIN_EMAIL and ADMIN_PASSWORD nor .*secrets.json/);
+  });
+
+  it.each([
+    [["verify", "--nope"], /unknown option/],
+    [["verify", "--url"], /argument missing/],
+    [["verify", "--url", "ftp://shop"], /is not an address/],
+    [["verify", "--url", "shop"], /is not an address/],
+    [["verify", "now"], /too many arguments/],
+    [["verfiy"], /unknown command/],
+  ])("if it is misused: %j", async (args, what) => {
+    expectSaid(await molecart(args, ADMIN), 2, what);
+  });
+});
+
+describe("molecart --help", () => {
+  it.each([[["--help"]], [["verify", "--help"]], [["help", "verify"]]])(
+    "%j explains, and is no failure",
+    async (args) => {
+      const { code, stdout, stderr } = await molecart(args);
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout).toMatch(/^Usage: molecart/);
+    },
+  );
+
+  it("is what one gets who asks for nothing, as a misuse", async () => {
+    const { code, stderr } = await molecart([]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^Usage: molecart/);
+  });
+
+  it("doesn't wait for what the commands need", async () => {
+    const spy = `data:text/javascript,${encodeURIComponent(
+      'import { registerHooks } from "node:module"; registerHooks({ load(url, context, next) { process.stderr.write(url + "\\n"); return next(url, context); } });',
+    )}`;
+    const { stderr } = await molecart(["--help"], {}, ["--import", spy]);
+    const loaded = stderr
+      .trim()
+      .split("\n")
+      .filter((url) => url.startsWith("file:"));
+    expect(loaded.some((url) => url.endsWith("/cli/commands/verify.ts"))).toBe(true);
+    expect(
+      loaded.filter((url) => /\/actions\/|\/services\/|\/node_modules\/(?!commander\/)/.test(url)),
+    ).toEqual([]);
+  });
+});

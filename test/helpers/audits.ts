@@ -1,0 +1,87 @@
+import { newId } from "../../lib/ids.ts";
+import type { OrderRow, PaymentRow, ToldRow } from "../../services/gateway/verify-rules.ts";
+import { inventoryContract, type Violation } from "../../services/inventory/inventory.contract.ts";
+import { notificationsContract } from "../../services/notifications/notifications.contract.ts";
+import { ordersContract } from "../../services/orders/orders.contract.ts";
+import { paymentsContract } from "../../services/payments/payments.contract.ts";
+import { fakeService } from "./fakes.ts";
+
+/** What the services of a made-up shop say when they are audited, to be changed at will. */
+export class FakeAudits {
+  readonly orders = new Map<string, OrderRow>();
+  readonly payments = new Map<string, PaymentRow>();
+  readonly told = new Map<string, ToldRow[]>();
+  stock: { checked: number; violations: Violation[] } = { checked: 12, violations: [] };
+  paymentViolations: Violation[] = [];
+  events: { checked: number; dead: Violation[]; late: Violation[] } = { checked: 34, dead: [], late: [] };
+  /** Runs before each answer: what changes between two questions, or fails. By action. */
+  before: Record<string, () => void> = {};
+  /** How often each action was asked. */
+  readonly asked: Record<string, number> = {};
+
+  /** A confirmed, paid order; its customer was told. @returns its id */
+  order(fields: Partial<OrderRow> = {}): string {
+    const order_id = fields.order_id ?? newId();
+    const number = `MC-${String(this.orders.size + 1).padStart(6, "0")}`;
+    const sound = { status: "confirmed" as const, total: 2999, refunded: 0, paid: true };
+    const still = { saga: null, saga_age_ms: null, overdue_ms: null };
+    this.orders.set(order_id, { order_id, number, ...sound, ...still, ...fields });
+    const captured = fields.total ?? 2999;
+    this.payments.set(order_id, { order_id, captures: 1, captured, refunded: 0, processing: 0 });
+    this.told.set(order_id, [{ order_id, type: "order.confirmed", count: 1 }]);
+    return order_id;
+  }
+
+  change(id: string, fields: Partial<OrderRow>): void {
+    const order = this.orders.get(id);
+    if (order) this.orders.set(id, { ...order, ...fields });
+  }
+
+  pay(id: string, fields: Partial<PaymentRow>): void {
+    const payment = this.payments.get(id);
+    if (payment) this.payments.set(id, { ...payment, ...fields });
+  }
+
+  #ask(action: string): void {
+    this.asked[action] = (this.asked[action] ?? 0) + 1;
+    this.before[action]?.();
+  }
+
+  readonly services = {
+    inventory: fakeService(inventoryContract, {
+      audit: async () => {
+        this.#ask("inventory.audit");
+        return this.stock;
+      },
+    }),
+    orders: fakeService(ordersContract, {
+      audit: async (ctx) => {
+        this.#ask("orders.audit");
+        const { after = "", limit } = ctx.params;
+        const rows = [...this.orders.values()].sort((a, b) => (a.order_id < b.order_id ? -1 : 1));
+        const page = rows.filter(({ order_id }) => order_id > after).slice(0, limit);
+        return { orders: page, next: page.length === limit ? (page.at(-1)?.order_id ?? null) : null };
+      },
+      deadLetters: async () => {
+        this.#ask("orders.deadLetters");
+        return this.events;
+      },
+    }),
+    payments: fakeService(paymentsContract, {
+      audit: async (ctx) => {
+        this.#ask("payments.audit");
+        const { order_ids } = ctx.params;
+        return {
+          orders: order_ids.flatMap((id) => this.payments.get(id) ?? []),
+          violations: this.paymentViolations.filter(({ row }) => order_ids.includes(String(row.order_id))),
+        };
+      },
+    }),
+    notifications: fakeService(notificationsContract, {
+      audit: async (ctx) => {
+        this.#ask("notifications.audit");
+        return ctx.params.order_ids.flatMap((id) => this.told.get(id) ?? []);
+      },
+    }),
+  };
+}

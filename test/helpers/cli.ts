@@ -1,0 +1,27 @@
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+
+export interface Run {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  /** ms */
+  took: number;
+}
+
+/** Runs `molecart` as a user does, in a process of its own, with nothing of the test's environment but PATH. */
+export async function molecart(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  nodeOptions: readonly string[] = [],
+): Promise<Run> {
+  const started = performance.now();
+  const { PATH = "" } = process.env;
+  const child = spawn(process.execPath, [...nodeOptions, "cli/molecart.ts", ...args], {
+    env: { PATH, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const closed = new Promise<number | null>((resolve) => child.once("close", resolve));
+  const [code, stdout, stderr] = await Promise.all([closed, text(child.stdout), text(child.stderr)]);
+  return { code, stdout, stderr, took: performance.now() - started };
+}

@@ -1,0 +1,223 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type { Static } from "typebox";
+import { v7 } from "uuid";
+import { Unavailable } from "../../lib/errors.ts";
+import type { VerifyReport } from "../../services/gateway/gateway.contract.ts";
+import { verifyShop } from "../../services/gateway/verify.ts";
+import { FakeAudits } from "../helpers/audits.ts";
+import { send } from "../helpers/client.ts";
+import { FakePeople } from "../helpers/fakes.ts";
+import { type Shop, startShop } from "../helpers/shop.ts";
+
+const people = new FakePeople();
+const audits = new FakeAudits();
+let shop: Shop;
+
+beforeAll(async () => {
+  shop = await startShop({ replace: { ...people.services, ...audits.services } });
+});
+afterAll(async () => await shop.stop());
+
+beforeEach(() => {
+  for (const rows of [audits.orders, audits.payments, audits.told]) rows.clear();
+  for (const action of Object.keys(audits.asked)) audits.asked[action] = 0;
+  audits.stock = { checked: 12, violations: [] };
+  audits.paymentViolations = [];
+  audits.events = { checked: 34, dead: [], late: [] };
+  audits.before = {};
+});
+
+const verify = () => verifyShop({ broker: shop.broker, name: "gateway" });
+/** `I2: <message>` of each violation. */
+const found = ({ invariants }: Static<typeof VerifyReport>) =>
+  invariants.flatMap(({ id, violations }) => violations.map(({ message }) => `${id}: ${message}`));
+
+describe("GET /api/admin/verify", () => {
+  it("is for admins", async () => {
+    const as = async (token?: string) =>
+      (await send(shop, "GET", "/api/admin/verify", undefined, { token })).status;
+    expect([await as(), await as(people.add().token), await as(people.add("admin").token)]).toEqual([
+      401, 403, 200,
+    ]);
+  });
+
+  it("tells what was checked, and that it holds", async () => {
+    for (let i = 0; i < 3; i++) audits.order();
+    const answer = await send(shop, "GET", "/api/admin/verify", undefined, {
+      token: people.add("admin").token,
+    });
+    expect(answer.body).toMatchObject({
+      ok: true,
+      invariants: [
+        { id: "I1", ok: true, checked: 12, violations: [] },
+        { id: "I2", ok: true, checked: 3, violations: [] },
+        { id: "I3", ok: true, checked: 3, violations: [] },
+        { id: "I4", ok: true, checked: 12, violations: [] },
+        { id: "I5", ok: true, checked: 34, violations: [] },
+      ],
+      notes: [],
+    });
+  });
+});
+
+describe("a shop in order", () => {
+  it("is looked at order by order, page by page, however many there are", async () => {
+    for (let i = 0; i < 1201; i++) audits.order();
+    const report = await verify();
+    expect(report.ok).toBe(true);
+    expect(report.invariants[1]).toMatchObject({ id: "I2", checked: 1201 });
+    expect(audits.asked).toMatchObject({ "orders.audit": 3, "payments.audit": 3, "notifications.audit": 3 });
+  });
+
+  it("may be empty", async () => {
+    expect((await verify()).ok).toBe(true);
+    expect(audits.asked["payments.audit"]).toBe(0);
+  });
+
+  it("may go on selling: what is ordered meanwhile is for the next time", async () => {
+    audits.order();
+    audits.before["orders.audit"] = () =>
+      audits.order({ order_id: v7({ msecs: Date.now() + 60_000 }), paid: true, total: 1 });
+    const report = await verify();
+    expect(report.invariants[1]).toMatchObject({ checked: 1, ok: true });
+  });
+});
+
+describe("what breaks an invariant", () => {
+  it("I1 and I4, as inventory tells", async () => {
+    audits.stock.violations = [
+      { invariant: "I1", message: "reserved is not the sum", row: { product_id: 7 } },
+      { invariant: "I4", message: "outlived", row: { order_id: "x" } },
+    ];
+    const report = await verify();
+    expect(report.ok).toBe(false);
+    expect(found(report)).toEqual(["I1: reserved is not the sum", "I4: outlived"]);
+    expect(report.invariants.map(({ ok }) => ok)).toEqual([false, true, true, false, true]);
+  });
+
+  it("I2, between orders and payments, and inside payments", async () => {
+    audits.pay(audits.order(), { captured: 1 });
+    const twice = audits.order();
+    audits.paymentViolations = [
+      { invariant: "I2", message: "captured more than once", row: { order_id: twice } },
+    ];
+    expect(found(await verify()).sort()).toEqual([
+      "I2: Order MC-000001 comes to 29.99 and 0.01 was captured.",
+      "I2: captured more than once",
+    ]);
+  });
+
+  it("I3, and a parked order is a note too", async () => {
+    const stuck = audits.order({ saga: "running", saga_age_ms: 121_000 });
+    audits.order({ status: "cancelled", paid: false, saga: "parked" });
+    audits.pay(audits.order({ status: "cancelled" }), { refunded: 2999 });
+    audits.pay([...audits.orders.keys()][1] ?? "", { captures: 0, captured: 0 });
+    const report = await verify();
+    expect(found(report)).toEqual([
+      "I3: Order MC-000001 has been under way for 121 s.",
+      "I3: Order MC-000002 is parked: its saga gave up and waits for an operator.",
+    ]);
+    expect(report.notes).toEqual([
+      "Order MC-000002 is parked: redrive it, or settle it by hand.",
+      "Orders under way: 1.",
+    ]);
+    expect(report.invariants[2]?.violations[0]?.row).toMatchObject({ order_id: stuck });
+  });
+
+  it("I5: told twice, not told, late; a dead letter is a note", async () => {
+    const twice = audits.order();
+    audits.told.set(twice, [{ order_id: twice, type: "order.confirmed", count: 2 }]);
+    const untold = audits.order({ order_id: v7({ msecs: Date.now() - 61_000 }) });
+    audits.told.set(untold, []);
+    audits.events.late = [
+      { invariant: "I5", message: "order.shipped has not been delivered for 70 s.", row: { id: "j1" } },
+    ];
+    audits.events.dead = [{ invariant: "I5", message: "order.placed was given up.", row: { id: "j2" } }];
+    const report = await verify();
+    expect(found(report).sort()).toEqual([
+      "I5: Order MC-000001 was told of order.confirmed 2 times.",
+      "I5: Order MC-000002 was confirmed and its customer was not told.",
+      "I5: order.shipped has not been delivered for 70 s.",
+    ]);
+    expect(report.notes).toEqual(["Dead letter: order.placed was given up."]);
+  });
+
+  it("is shown a hundred times, and counted beyond", async () => {
+    for (let i = 0; i < 130; i++) audits.pay(audits.order(), { captured: 1 });
+    const report = await verify();
+    expect(report.invariants[1]?.violations).toHaveLength(100);
+    expect(report.notes).toContain("I2: 30 more violations.");
+  });
+});
+
+describe("two snapshots that are not of one moment", () => {
+  it("are no violation, if the row is in order when it is asked about again", async () => {
+    const id = audits.order();
+    audits.pay(id, { captured: 0, captures: 0 });
+    let times = 0;
+    audits.before["payments.audit"] = () => {
+      times += 1;
+      if (times === 3) audits.pay(id, { captured: 2999, captures: 1 });
+    };
+    expect((await verify()).ok).toBe(true);
+    expect(times).toBe(3);
+  });
+
+  it("have only the suspicious rows asked about again, three times at most", async () => {
+    for (let i = 0; i < 20; i++) audits.order();
+    const wrong = audits.order();
+    audits.pay(wrong, { captured: 1 });
+    for (let i = 0; i < 20; i++) audits.order();
+    expect(found(await verify())).toHaveLength(1);
+    // One page, then the one order three times.
+    expect(audits.asked).toMatchObject({ "orders.audit": 4, "payments.audit": 4 });
+  });
+
+  it("may leave one violation and bring another: neither was there twice", async () => {
+    const id = audits.order({ refunded: 500 });
+    let times = 0;
+    audits.before["payments.audit"] = () => {
+      times += 1;
+      if (times === 2) {
+        audits.pay(id, { refunded: 500 });
+        audits.told.set(id, [{ order_id: id, type: "order.confirmed", count: 2 }]);
+      }
+    };
+    expect((await verify()).ok).toBe(true);
+  });
+
+  it("are taken again of stock and of events, too", async () => {
+    audits.stock.violations = [{ invariant: "I1", message: "for 3 s", row: { product_id: 7 } }];
+    audits.events.late = [{ invariant: "I5", message: "for 60 s", row: { id: "j" } }];
+    audits.before["inventory.audit"] = () => {
+      if (audits.asked["inventory.audit"] === 2) audits.stock = { checked: 12, violations: [] };
+    };
+    audits.before["orders.deadLetters"] = () => {
+      if (audits.asked["orders.deadLetters"] === 4) audits.events.late = [];
+    };
+    expect((await verify()).ok).toBe(true);
+  });
+});
+
+describe("a service that doesn't answer", () => {
+  const away = () => {
+    throw new Unavailable({ retry_after: 1 });
+  };
+  const CASES: [string, string[]][] = [
+    ["inventory.audit", ["I1", "I4"]],
+    ["orders.audit", ["I2", "I3", "I5"]],
+    ["orders.deadLetters", ["I5"]],
+    ["payments.audit", ["I2"]],
+    ["notifications.audit", ["I5"]],
+  ];
+
+  it.each(CASES)("%s leaves %j unproven, and that is no pass", async (action, broken) => {
+    for (let i = 0; i < 2; i++) audits.order();
+    audits.before[action] = away;
+    const report = await verify();
+    expect(report.ok).toBe(false);
+    expect(report.invariants.filter(({ ok }) => !ok).map(({ id }) => id)).toEqual(broken);
+    for (const line of found(report))
+      expect(line).toMatch(/Could not be checked: \w+ did not answer \(SERVICE_UNAVAILABLE\)/);
+  });
+});

@@ -1,0 +1,34 @@
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { describe, expect, it } from "@jest/globals";
+import { SECRETS } from "../helpers/env.ts";
+
+const PROGRAM = `
+  import { ServiceBroker } from "moleculer";
+  import { brokerOptions } from "./lib/broker.ts";
+  import { loadConfig } from "./lib/config.ts";
+  const own = { databaseUrl: "postgres://nobody@127.0.0.1:1/none", secrets: ${JSON.stringify(SECRETS)} };
+  const { logger } = new ServiceBroker(brokerOptions(loadConfig({ LOG_LEVEL: "warn", LOG_FORMAT: "json" }, own)));
+  logger.warn("With data", { orderId: 7, password: "hunter2", nested: { token: "hunter2" } });
+  logger.warn("With an error", new Error("away"));
+  logger.warn("With a %s", "text");
+  logger.warn({ orderId: 8 }, "The other way round");
+  logger.warn("Alone");
+`;
+
+describe("the log", () => {
+  it("has the data that was given with a message, without its secrets", async () => {
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", PROGRAM], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const lines = (await text(child.stdout)).trim().split("\n");
+    expect(lines.join()).not.toContain("hunter2");
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { msg: "With data", orderId: 7, password: "[redacted]", nested: { token: "[redacted]" } },
+      { msg: "With an error", err: { message: "away" } },
+      { msg: "With a text" },
+      { msg: "The other way round", orderId: 8 },
+      { msg: "Alone" },
+    ]);
+  });
+});

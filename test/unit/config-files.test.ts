@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { ConfigError, isEmbedded, loadConfig } from "../../lib/config.ts";
+
+let directory: string;
+let file: (name: string, text: string) => string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "molecart-config-"));
+  file = (name, text) => {
+    const path = join(directory, name);
+    writeFileSync(path, text);
+    return path;
+  };
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** What stands in the way of a start, as the operator is told. */
+function problemsOf(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const SECRET = "s".repeat(40);
+const URL = "postgres://shop:secret@db:5432/shop";
+
+describe("secrets in files", () => {
+  it("are read for the variable of that name, without the end of their last line", () => {
+    const config = loadConfig({
+      DATABASE_URL_FILE: file("url", `${URL}\n`),
+      JWT_SECRET_FILE: file("jwt", `${SECRET}\r\n`),
+      NATS_PASSWORD_FILE: file("nats", " with spaces "),
+    });
+    expect(config.DATABASE_URL).toBe(URL);
+    expect(config.JWT_SECRET).toBe(SECRET);
+    expect(config.NATS_PASSWORD).toBe(" with spaces ");
+  });
+
+  it("make a shop that is not embedded", () => {
+    expect(isEmbedded({ DATABASE_URL_FILE: "/run/secrets/database_url" })).toBe(false);
+    expect(isEmbedded({ DATABASE_URL_FILE: "" })).toBe(true);
+  });
+
+  it("pass the same checks as a variable", () => {
+    const problems = problemsOf({ DATABASE_URL: URL, JWT_SECRET_FILE: file("short", "short") });
+    expect(problems).toEqual([expect.stringContaining("JWT_SECRET")]);
+  });
+
+  it("stop the boot where they can't be read, are empty, or leave a choice", () => {
+    const missing = join(directory, "missing");
+    const problems = problemsOf({
+      DATABASE_URL: URL,
+      JWT_SECRET: SECRET,
+      JWT_SECRET_FILE: file("other", SECRET),
+      NATS_PASSWORD_FILE: missing,
+      NATS_TOKEN_FILE: file("empty", "\n"),
+    });
+    expect(problems).toEqual([
+      `NATS_PASSWORD_FILE: ${missing} can't be read (ENOENT)`,
+      `NATS_TOKEN_FILE: ${join(directory, "empty")} is empty`,
+      "JWT_SECRET and JWT_SECRET_FILE are both set",
+    ]);
+  });
+
+  it("are read for the shop's own variables only", () => {
+    expect(problemsOf({ DATABASE_URL: URL, JWT_SECRET: SECRET, OTHER_FILE: "/nowhere" })).toEqual([]);
+  });
+});
