@@ -14,6 +14,9 @@ import { RedisCacher } from "./stores/redis-cacher.ts";
 import { closeShared } from "./stores/shared.ts";
 import { NatsTransporter, natsOptions } from "./transporter.ts";
 
+/** How many answers one node keeps in memory: bounded, or a stranger's searches would grow it without end. */
+const CACHE_ENTRIES = 5_000;
+
 interface NodeOptions {
   /** Runs after the last service and store have stopped. */
   afterStop?: () => Promise<void>;
@@ -28,7 +31,10 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
     logger: loggerOf(config),
     logLevel: config.LOG_LEVEL,
     transporter,
-    cacher: config.REDIS_URL === "" ? "Memory" : new RedisCacher(config.REDIS_URL),
+    cacher:
+      config.REDIS_URL === ""
+        ? { type: "MemoryLRU", options: { max: CACHE_ENTRIES } }
+        : new RedisCacher(config.REDIS_URL),
     // Contracts are checked by their own middleware.
     validator: false,
     ...resilienceOptions(config),

@@ -1,5 +1,6 @@
 import type { Context, Middleware, Service } from "moleculer";
 import { Compile, type Validator } from "typebox/compile";
+import type { TLocalizedValidationError } from "typebox/error";
 import type { ActionSpec } from "../lib/contract.ts";
 import { ValidationFailed, type Violation } from "../lib/errors.ts";
 import { contracts } from "../services/contracts.ts";
@@ -27,18 +28,27 @@ function validatorOf(key: string, schema: ActionSpec["params"] | ActionSpec["res
   return validator;
 }
 
-/** What a TypeBox error says, as a sentence's end, with the names of unknown and missing properties. */
+/** Each thing that is wrong with a value, at the path of the property it is about. */
 export function violationsOf(validator: Validator, value: unknown): Violation[] {
-  return validator
-    .Errors(value)
-    .slice(0, 20)
-    .map((error) => ({
-      path: error.instancePath,
-      message:
-        error.keyword === "additionalProperties"
-          ? `unknown: ${error.params.additionalProperties.slice(0, 5).join(", ")}`
-          : error.message,
-    }));
+  return validator.Errors(value).flatMap(violationsOfError).slice(0, 20);
+}
+
+function violationsOfError(error: TLocalizedValidationError): Violation[] {
+  const at = (name: string) => `${error.instancePath}/${name.slice(0, 100)}`;
+  switch (error.keyword) {
+    case "additionalProperties":
+      return error.params.additionalProperties.map((name) => ({
+        path: at(name),
+        message: "is not known here",
+      }));
+    case "required":
+      return error.params.requiredProperties.map((name) => ({ path: at(name), message: "is required" }));
+    case "boolean":
+      // A refused property is told of by `additionalProperties`; that its schema is `false` tells nobody anything.
+      return [];
+    default:
+      return [{ path: error.instancePath, message: error.message }];
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import getRawBody from "raw-body";
-import { Convert } from "typebox/value";
+import type { TSchema } from "typebox";
 import type { ActionSpec } from "../../lib/contract.ts";
 import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType } from "../../lib/errors.ts";
 
@@ -120,7 +120,30 @@ export function convertText(spec: ActionSpec, values: Record<string, string>): R
   const converted: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(values)) {
     const schema = Object.hasOwn(spec.params.properties, key) ? spec.params.properties[key] : undefined;
-    converted[key] = schema === undefined ? value : Convert(schema, value);
+    converted[key] = schema === undefined ? value : convert(schema, value);
   }
   return converted;
+}
+
+const INTEGER = /^-?\d{1,15}$/;
+const NUMBER = /^-?\d{1,15}(\.\d{1,15})?$/;
+const BOOLEAN = new Map([
+  ["true", true],
+  ["1", true],
+  ["false", false],
+  ["0", false],
+]);
+
+/** Text that isn't exactly such a value stays text, for the contract to refuse: 1.5 is no product's id, not product 1. */
+function convert(schema: TSchema, text: string): unknown {
+  switch ("type" in schema ? schema.type : undefined) {
+    case "integer":
+      return INTEGER.test(text) ? Number(text) : text;
+    case "number":
+      return NUMBER.test(text) ? Number(text) : text;
+    case "boolean":
+      return BOOLEAN.get(text) ?? text;
+    default:
+      return text;
+  }
 }

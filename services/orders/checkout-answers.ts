@@ -73,6 +73,11 @@ export class CheckoutAnswers {
     );
   }
 
+  /** Forgets the key of an order that ended for a reason that may pass: a retry under it may place the order anew. */
+  async free(tx: Tx, orderId: string): Promise<void> {
+    await this.#db.rows("DELETE FROM orders.checkout_keys WHERE order_id = $1 RETURNING key", [orderId], tx);
+  }
+
   /** Forgets keys past their time. */
   async sweep(): Promise<void> {
     await this.#db.rows(

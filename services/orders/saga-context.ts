@@ -32,6 +32,8 @@ export interface SagaContext extends OrdersParts {
 /** Keeps the answer to the request that placed the order, in the transaction that decides it. */
 export async function keepAnswer(context: SagaContext, tx: Tx, refusal?: Refusal): Promise<void> {
   const { answers, orders, record } = context;
+  // Nothing was bought and the payment provider was away: asking again is what the client should do.
+  if (refusal && refusal.status >= 500) return await answers.free(tx, record.order.id);
   await answers.keep(tx, record.order.id, async () =>
     refusal
       ? {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** A shop in a process of its own, as `npm start` runs it. */
 export interface NodeProcess {
@@ -28,10 +29,19 @@ export async function freePort(): Promise<number> {
 }
 
 /** ms: many times what a start takes, so that only a node that can't start meets it. */
-const START_TIMEOUT = 15_000;
+const START_TIMEOUT = 30_000;
 
-/** Starts a node and waits until it is ready. @throws with what it wrote, if it ends or doesn't get there */
-export async function startNode(env: Record<string, string>): Promise<NodeProcess> {
+/** ms between two looks: a busy loop would take a core from those who start. */
+const POLL = 20;
+
+/**
+ * Starts a node and waits until it is ready: by the gateway, or on `HEALTH_PORT` if that is given.
+ * @throws with what it wrote, if it ends or doesn't get there
+ */
+export async function startNode(
+  env: Record<string, string>,
+  timeout: number = START_TIMEOUT,
+): Promise<NodeProcess> {
   const port = await freePort();
   const child = spawn(
     process.execPath,
@@ -58,14 +68,15 @@ export async function startNode(env: Record<string, string>): Promise<NodeProces
     stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
   const exited = once(child, "exit").then(([code, signal]) => code ?? signal);
   const url = `http://127.0.0.1:${port}`;
-  const deadline = Date.now() + START_TIMEOUT;
+  const probe = env.HEALTH_PORT ? `http://127.0.0.1:${env.HEALTH_PORT}` : url;
+  const deadline = Date.now() + timeout;
   const isGone = () => child.exitCode !== null || child.signalCode !== null;
-  while (!(await isReady(url))) {
+  while (!(await isReady(probe))) {
     if (isGone() || Date.now() > deadline) {
       child.kill("SIGKILL");
       throw new Error(`The node did not become ready:\n${output}`);
     }
-    await Promise.race([exited, new Promise((next) => setImmediate(next))]);
+    await Promise.race([exited, delay(POLL)]);
   }
   return {
     url,

@@ -87,13 +87,13 @@ describe.each(["/auth/register", "/users/register"])("POST %s", (path) => {
   );
 
   test.each([
-    ["no email", { email: undefined }, ""],
+    ["no email", { email: undefined }, "/email"],
     ["an email without @", { email: "ada.example.com" }, "/email"],
     ["an email with a blank", { email: "ada lovelace@example.com" }, "/email"],
     ["an email with a header in it", { email: "ada@example.com\r\nBcc: x@example.com" }, "/email"],
     ["an email of 255 characters", { email: `${"a".repeat(243)}@example.com` }, "/email"],
     ["an email that is a list", { email: ["ada@example.com"] }, "/email"],
-    ["no password", { password: undefined }, ""],
+    ["no password", { password: undefined }, "/password"],
     ["a password that is a number", { password: 12345678 }, "/password"],
     ["no names", { first_name: undefined, last_name: undefined }, "/first_name"],
     ["one of two names", { last_name: undefined }, "/last_name"],

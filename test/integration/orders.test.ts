@@ -130,6 +130,10 @@ describe("POST /orders", () => {
     });
   }
 
+  it("names the unknown field in the answer's sentence", async () => {
+    expect((await place({ ...PAID, discount: 100 })).at("error")).toBe("/discount: is not known here.");
+  });
+
   it("refuses a guest", async () => {
     expect((await send(shop, "POST", "/api/orders", PAID)).status).toBe(401);
   });
@@ -161,6 +165,15 @@ describe("an idempotency key", () => {
     expect([first.status, second.status]).toEqual([402, 402]);
     expect(second.headers.get("idempotent-replayed")).toBe("true");
     expect(second.at("code")).toBe("PAYMENT_DECLINED");
+  });
+
+  it("is free again after a failure that may pass", async () => {
+    const key = newId();
+    fakes.charges.push("unavailable");
+    expect((await keyed(PAID, key)).status).toBe(503);
+    const again = await keyed(PAID, key);
+    expect(again.status).toBe(201);
+    expect(again.headers.get("idempotent-replayed")).toBeNull();
   });
 
   it("is refused with another body", async () => {

@@ -130,7 +130,7 @@ describe("POST /categories", () => {
     ["/name", { name: "" }],
     ["/name", { name: " " }],
     ["/name", { name: "x".repeat(101) }],
-    ["", { name: undefined }],
+    ["/name", { name: undefined }],
     ["/slug", { slug: "Not A Slug" }],
     ["/slug", { slug: "-a" }],
     ["/slug", { slug: "" }],
