@@ -24,11 +24,11 @@ export default async function config(this: Runner): Promise<BrokerOptions> {
 }
 
 async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
-  const { env } = process;
+  const env = { ...process.env };
   const { DATA_DIR, SERVICES } = checkConfig(env);
   if (SERVICES.length > 0) {
     // The runner would take SERVICES for file names.
-    delete env.SERVICES;
+    delete process.env.SERVICES;
     runner.servicePaths = SERVICES.map((name) => `services/${name}/${name}.service.ts`);
   }
   if (!isEmbedded(env)) return brokerOptions(loadConfig(env));

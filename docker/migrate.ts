@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { ConnectionError } from "sequelize";
-import { ConfigError, loadConfig, SQL_SERVICES, type SqlService } from "../lib/config.ts";
+import { ConfigError, databaseConfig, SQL_SERVICES, type SqlService } from "../lib/config.ts";
 import { sequelizeOf } from "../lib/stores/connect.ts";
 import { Database } from "../lib/stores/database.ts";
 import { isCurrent, migrate } from "../lib/stores/migrate.ts";
@@ -26,7 +26,7 @@ const look: Work = (db, service) => isCurrent(db, service, migrations[service]);
 
 /** Does the work, as soon as the database lets us in. @throws what a migration throws */
 async function untilDone(service: SqlService, work: Work): Promise<void> {
-  const config = loadConfig(process.env);
+  const config = databaseConfig(process.env);
   const sequelize = sequelizeOf(config.databaseUrl(service), config);
   const db = new Database(sequelize);
   let told = "";

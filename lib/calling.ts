@@ -14,13 +14,15 @@ interface Options {
   ctx?: unknown;
 }
 
+/** A node that was already chosen, as the gateway does: a further try may go to another. */
+interface Endpoint {
+  action: { name: string };
+}
+
 /** ms before each further try. Together longer than a node needs to reconnect, or to be missed. */
 const PAUSES = [50, 100, 200, 400];
 /** A call that wasn't answered in its time is repeated once: its caller waits too. */
 const REPEATS_AFTER_TIMEOUT = 1;
-
-/** Nobody ran the request: another node may, whatever it asks for. */
-const UNDELIVERED = new Set(["SERVICE_NOT_AVAILABLE", "SERVICE_NOT_FOUND"]);
 
 /**
  * How calls between services are bounded and repeated, in place of Moleculer's `retryPolicy` (which runs a handler again
@@ -33,15 +35,17 @@ const UNDELIVERED = new Set(["SERVICE_NOT_AVAILABLE", "SERVICE_NOT_FOUND"]);
  */
 export function installCalls(broker: ServiceBroker, requestTimeout: number): void {
   const next = broker.call;
-  broker.call = (name: string, params?: unknown, options: Options = {}) => {
+  broker.call = (target: string | Endpoint, params?: unknown, options: Options = {}) => {
+    const name = typeof target === "string" ? target : target.action.name;
     const spec = specOf(name);
-    const send = (timeout: number) => Reflect.apply(next, broker, [name, params, { ...options, timeout }]);
-    if (!spec || options.ctx) return Reflect.apply(next, broker, [name, params, options]);
+    if (!spec || options.ctx) return Reflect.apply(next, broker, [target, params, options]);
     const time = timeOf(options, spec.timeout ?? requestTimeout);
-    const first = send(time());
+    const send = (to: string | Endpoint) =>
+      Reflect.apply(next, broker, [to, params, { ...options, timeout: time() }]);
+    const first = send(target);
     if (!broker.transit || options.stream) return first;
     const whole = repeat(broker, name, spec, first, async () => {
-      const again = send(time());
+      const again = send(name);
       try {
         return await again;
       } finally {
@@ -51,6 +55,18 @@ export function installCalls(broker: ServiceBroker, requestTimeout: number): voi
     });
     return Object.assign(whole, { ctx: first.ctx });
   };
+}
+
+/**
+ * Waits a moment for a node that offers an action which had one before: while connections come back, none may be known.
+ */
+export async function untilOffered(broker: ServiceBroker, action: string): Promise<void> {
+  if (!broker.transit) return;
+  for (const pause of PAUSES) {
+    const endpoints = broker.registry.getActionEndpoints(action);
+    if (!endpoints || endpoints.hasAvailable()) return;
+    await delay(pause);
+  }
 }
 
 /** ms that the next try may take. */
@@ -95,7 +111,9 @@ export function mayRepeat(error: unknown, name: string, spec: ActionSpec, ownNod
   const { action, nodeID } = failureData(error);
   // The failure of a call that the action made itself is the action's answer.
   if (action !== name) return false;
-  if (UNDELIVERED.has(code)) return true;
+  // Nobody ran it: there is no node for it right now, or the one that was chosen is gone or stopping.
+  if (code === "SERVICE_NOT_AVAILABLE") return true;
+  if (code === "SERVICE_NOT_FOUND") return typeof nodeID === "string" && nodeID !== ownNode;
   const isUnanswered = code === "REQUEST_REJECTED" || code === "REQUEST_TIMEOUT";
   return isUnanswered && nodeID !== ownNode && isRepeatable(spec);
 }

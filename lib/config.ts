@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { bool, cleanEnv, EnvError, host, makeValidator, num, port, str, url } from "envalid";
+import { withFiles } from "./env-files.ts";
 import { hasTwoPlaces, type MinorUnits, toMinor } from "./money.ts";
 
 /**
@@ -9,6 +9,24 @@ import { hasTwoPlaces, type MinorUnits, toMinor } from "./money.ts";
 
 export const SQL_SERVICES = ["users", "products", "inventory", "orders", "payments"] as const;
 export type SqlService = (typeof SQL_SERVICES)[number];
+
+export const SERVICE_NAMES = [
+  "gateway",
+  "auth",
+  "users",
+  "products",
+  "inventory",
+  "cart",
+  "orders",
+  "payments",
+  "notifications",
+  "analytics",
+] as const;
+export type ServiceName = (typeof SERVICE_NAMES)[number];
+
+export function isServiceName(name: string): name is ServiceName {
+  return SERVICE_NAMES.some((one) => one === name);
+}
 
 export class ConfigError extends Error {
   readonly problems: readonly string[];
@@ -25,6 +43,17 @@ const list = makeValidator<string[]>((input) =>
     .map((part) => part.trim())
     .filter((part) => part !== ""),
 );
+
+const services = makeValidator<string[]>((input) => {
+  const names = input.split(",").map((part) => part.trim());
+  return names
+    .filter((name) => name !== "")
+    .map((name) => {
+      if (!isServiceName(name))
+        throw new EnvError(`has no service ${name}: there are ${SERVICE_NAMES.join(", ")}`);
+      return name;
+    });
+});
 
 const integer = (min: number, max: number) =>
   makeValidator<number>((input) => {
@@ -85,11 +114,15 @@ const origins = makeValidator<string[]>((input) => {
   return values;
 });
 
+/** Connections a service opens at most. Embedded, all the services' pools share one small Postgres. */
+const POOL = 8;
+const EMBEDDED_POOL = 4;
+
 const SPEC = {
   NODE_ENV: str({ default: "development" }),
   PORT: integer(0, 65_535)({ default: 8080 }),
   HOST: host({ default: "127.0.0.1" }),
-  SERVICES: list({ default: [] }),
+  SERVICES: services({ default: [] }),
   NAMESPACE: str({ default: "molecart" }),
   NODE_ID: str({ default: "" }),
   NATS_URL: list({ default: [] }),
@@ -105,7 +138,7 @@ const SPEC = {
   INVENTORY_DATABASE_URL: url({ default: "" }),
   ORDERS_DATABASE_URL: url({ default: "" }),
   PAYMENTS_DATABASE_URL: url({ default: "" }),
-  DATABASE_POOL: integer(2, 200)({ default: 8 }),
+  DATABASE_POOL: integer(2, 200)({ default: undefined }),
   JOBS_POLL: num({ default: 2 }),
   MIGRATE: str({ choices: ["auto", "off"], default: "auto" }),
   MONGO_URL: mongoUrl({ default: "" }),
@@ -142,32 +175,11 @@ const SPEC = {
   OTEL_EXPORTER_OTLP_ENDPOINT: url({ default: "" }),
 };
 
-/**
- * What `<NAME>_FILE` names is read for `<NAME>`, as container secrets are handed over; a last line's end is not part of it.
- * @param problems takes what is wrong
- */
-function withFiles(env: NodeJS.ProcessEnv, problems: string[]): NodeJS.ProcessEnv {
-  const all = { ...env };
-  for (const name of Object.keys(SPEC)) {
-    const path = env[`${name}_FILE`];
-    if (!path) continue;
-    if (env[name]) problems.push(`${name} and ${name}_FILE are both set`);
-    try {
-      all[name] = readFileSync(path, "utf8").replace(/\r?\n$/, "");
-      if (all[name] === "") problems.push(`${name}_FILE: ${path} is empty`);
-    } catch (error) {
-      const code = typeof error === "object" && error !== null && "code" in error ? error.code : error;
-      problems.push(`${name}_FILE: ${path} can't be read (${code})`);
-    }
-  }
-  return all;
-}
-
 function clean(env: NodeJS.ProcessEnv) {
   const problems: string[] = [];
   // An empty variable (as compose files and shells make them) is an absent one.
   const present = Object.fromEntries(
-    Object.entries(withFiles(env, problems)).filter(([, value]) => value !== ""),
+    Object.entries(withFiles(env, Object.keys(SPEC), problems)).filter(([, value]) => value !== ""),
   );
   const values = cleanEnv(present, SPEC, {
     reporter: ({ errors }) => {
@@ -181,9 +193,11 @@ function clean(env: NodeJS.ProcessEnv) {
 
 type Values = ReturnType<typeof clean>;
 
-export interface Config extends Omit<Values, "JWT_SECRET" | "SANDBOX_WEBHOOK_SECRET" | "SEED"> {
+export interface Config
+  extends Omit<Values, "DATABASE_POOL" | "JWT_SECRET" | "SANDBOX_WEBHOOK_SECRET" | "SEED"> {
   /** True when Postgres is the one that came with `npm ci`, under `DATA_DIR`. */
   embedded: boolean;
+  DATABASE_POOL: number;
   JWT_SECRET: string;
   SANDBOX_WEBHOOK_SECRET: string;
   SEED: "demo" | "none";
@@ -205,9 +219,12 @@ export interface Embedded {
   secrets: KeptSecrets;
 }
 
-/** Whether this environment asks for the embedded Postgres. */
+/**
+ * Whether this environment asks for the embedded Postgres. A node of a cluster never has one: each would sell from a
+ * stock of its own.
+ */
 export function isEmbedded(env: NodeJS.ProcessEnv): boolean {
-  return !env.DATABASE_URL && !env.DATABASE_URL_FILE;
+  return !env.DATABASE_URL && !env.DATABASE_URL_FILE && !env.NATS_URL;
 }
 
 /** Only checks: for a boot that must not bring anything up on a bad configuration. @throws ConfigError */
@@ -228,9 +245,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
   const databaseUrl = own?.databaseUrl ?? values.DATABASE_URL;
   const problems: string[] = [];
   const JWT_SECRET = values.JWT_SECRET ?? kept.JWT_SECRET ?? "";
-  if (databaseUrl === "" && !embedded) problems.push("DATABASE_URL is required");
-  if (JWT_SECRET === "")
-    problems.push("JWT_SECRET is required when DATABASE_URL is set (32 characters or more)");
+  if (!embedded) problems.push(...missing(values));
   if (values.TAX_PERCENT < 0 || values.TAX_PERCENT > 100) problems.push("TAX_PERCENT must be from 0 to 100");
   if (values.JOBS_POLL < 0.5 || values.JOBS_POLL > 30)
     problems.push("JOBS_POLL must be from 0.5 to 30 seconds");
@@ -246,21 +261,50 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
   return {
     ...values,
     DATABASE_URL: databaseUrl,
+    DATABASE_POOL: values.DATABASE_POOL ?? (embedded ? EMBEDDED_POOL : POOL),
     embedded,
     JWT_SECRET,
-    // A cluster without one still refuses forged sandbox webhooks: all its nodes share JWT_SECRET.
+    // A cluster without one still refuses forged sandbox webhooks: its nodes share JWT_SECRET.
     SANDBOX_WEBHOOK_SECRET:
       values.SANDBOX_WEBHOOK_SECRET ?? kept.SANDBOX_WEBHOOK_SECRET ?? `sandbox:${JWT_SECRET}`,
     ADMIN_EMAIL: values.ADMIN_EMAIL || (kept.ADMIN_EMAIL ?? ""),
     ADMIN_PASSWORD: values.ADMIN_PASSWORD || (kept.ADMIN_PASSWORD ?? ""),
     SEED: values.SEED === "demo" || (values.SEED === undefined && embedded) ? "demo" : "none",
-    databaseUrl: (service) =>
-      ({
-        users: values.USERS_DATABASE_URL,
-        products: values.PRODUCTS_DATABASE_URL,
-        inventory: values.INVENTORY_DATABASE_URL,
-        orders: values.ORDERS_DATABASE_URL,
-        payments: values.PAYMENTS_DATABASE_URL,
-      })[service] || databaseUrl,
+    databaseUrl: (service) => ownUrl(values, service) || databaseUrl,
+  };
+}
+
+function ownUrl(values: Values, service: SqlService): string {
+  return {
+    users: values.USERS_DATABASE_URL,
+    products: values.PRODUCTS_DATABASE_URL,
+    inventory: values.INVENTORY_DATABASE_URL,
+    orders: values.ORDERS_DATABASE_URL,
+    payments: values.PAYMENTS_DATABASE_URL,
+  }[service];
+}
+
+/** What this node can't do without, by the services it runs: it is given their secrets, and no others. */
+function missing(values: Values): string[] {
+  const { SERVICES, DATABASE_URL, REDIS_URL, JWT_SECRET, SANDBOX_WEBHOOK_SECRET } = values;
+  const runs = (service: ServiceName) => SERVICES.length === 0 || SERVICES.includes(service);
+  const usesDatabase =
+    SQL_SERVICES.some((service) => runs(service) && ownUrl(values, service) === "") ||
+    (REDIS_URL === "" && (runs("auth") || runs("cart")));
+  const signs = runs("auth") || (runs("payments") && SANDBOX_WEBHOOK_SECRET === undefined);
+  return [
+    ...(usesDatabase && DATABASE_URL === "" ? ["DATABASE_URL is required"] : []),
+    ...(signs && JWT_SECRET === undefined ? ["JWT_SECRET is required (32 characters or more)"] : []),
+  ];
+}
+
+/** What migrating needs to know: no secret but the databases' own. @throws ConfigError */
+export function databaseConfig(env: NodeJS.ProcessEnv): Pick<Config, "DATABASE_POOL" | "databaseUrl"> {
+  const values = clean(env);
+  if (values.DATABASE_URL === "" && SQL_SERVICES.some((service) => ownUrl(values, service) === ""))
+    throw new ConfigError(["DATABASE_URL is required"]);
+  return {
+    DATABASE_POOL: values.DATABASE_POOL ?? POOL,
+    databaseUrl: (service) => ownUrl(values, service) || values.DATABASE_URL,
   };
 }

@@ -99,9 +99,8 @@ export class NatsTransporter extends Transporters.NATS {
         this.#held.push([this.getTopicName(type, target), this.serialize(packet)]);
       return;
     }
-    if (!this.connected && type === "REQ" && "action" in payload)
-      throw new Errors.ServiceNotAvailableError({ action: payload.action, nodeID: target });
-    await super.prepublish(packet);
+    if (!this.connected && type === "REQ" && "id" in payload) this.#refuse(String(payload.id));
+    else await super.prepublish(packet);
   }
 
   override async send(topic: string, data: Buffer, meta?: { packet?: Packet.Packet<Packet.PacketPayload> }) {
@@ -116,13 +115,18 @@ export class NatsTransporter extends Transporters.NATS {
   /** Nobody took a request: the node that it was for is not connected. */
   #undelivered({ subject, headers }: Msg): void {
     if (headers?.code !== NO_RESPONDERS) return;
-    const id = subject.slice(this.#inbox.length + 1);
+    const nodeID = this.#refuse(subject.slice(this.#inbox.length + 1));
+    if (nodeID) this.transit.discoverer.remoteNodeDisconnected(nodeID, true);
+  }
+
+  /** Tells the caller that nobody ran its request. @returns the node that it was for */
+  #refuse(id: string): string | undefined {
     const request = this.transit.pendingRequests.get(id);
-    if (!request) return;
+    if (!request) return undefined;
     const { nodeID, ctx } = request;
     this.transit.removePendingRequest(id);
     request.reject(new Errors.ServiceNotAvailableError({ action: ctx.action?.name ?? "", nodeID }));
-    this.transit.discoverer.remoteNodeDisconnected(nodeID, true);
+    return nodeID;
   }
 
   override async disconnect(): Promise<void> {

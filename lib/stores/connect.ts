@@ -7,7 +7,7 @@ const SESSION =
   "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000";
 
 /** A Sequelize on `url`; connects when first used. */
-export function sequelizeOf(url: string, config: Config): Sequelize {
+export function sequelizeOf(url: string, config: Pick<Config, "DATABASE_POOL">): Sequelize {
   return new Sequelize(url, {
     dialect: "postgres",
     dialectModule: pg,

@@ -41,6 +41,9 @@ export class Jobs {
       schema: "pgboss",
       max: 3,
       application_name: "molecart-jobs",
+      // On pg-boss's own connections jobs are only taken and settled: what is lost there is delivered again. Jobs are
+      // put in on the connection of the service's transaction, which waits for the disk as ever.
+      options: "-c synchronous_commit=off",
       useListenNotify: true,
       schedule: false,
       // How soon the jobs of a node that died are given to another, beyond their `expireInSeconds`.

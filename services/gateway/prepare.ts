@@ -117,11 +117,11 @@ async function readParams(
       headers: headersForSignature(req),
     };
   }
-  const unknown = Object.keys(query);
-  if (unknown.length > 0) {
-    const message = `unknown in the query: ${unknown.slice(0, 5).join(", ")}`;
-    throw new ValidationFailed({ violations: [{ path: "", message }] });
-  }
+  const violations = Object.keys(query).map((key) => ({
+    path: `/${key.slice(0, 100)}`,
+    message: "is not known in the query",
+  }));
+  if (violations.length > 0) throw new ValidationFailed({ violations: violations.slice(0, 20) });
   if (spec.stream) {
     const type = mediaType(req);
     if (!spec.stream.includes(type)) throw new UnsupportedMediaType({ expected: spec.stream.join(" or ") });

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import type { ServiceSchema } from "moleculer";
 import type { Alias, GatewayResponse, IncomingRequest } from "moleculer-web";
+import { untilOffered } from "../../lib/calling.ts";
 import { RouteNotFound } from "../../lib/errors.ts";
 import { beforeStop } from "../../lib/lifecycle.ts";
 import type { Meta } from "../../lib/meta.ts";
@@ -31,15 +32,16 @@ const ApiGateway: Partial<ServiceSchema> = createRequire(import.meta.url)("molec
  * by us after authentication and limits, and every answer leaves in the contract's shape.
  *
  * The order of a request: front (headers, limits, what is no route) → moleculer-web (finds the action) → prepare (who
- * asks, how often, with what) → the action → `sendResponse` or `onError`.
+ * asks, how often, with what) → the action → `sendResponse` or `sendError`.
  */
 export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> {
   return {
     build(broker) {
       const config = configOf(broker);
       const original = ApiGateway.methods?.httpHandler;
-      if (typeof original !== "function")
-        throw new Error("moleculer-web has no httpHandler: look at its new version.");
+      const findAction = ApiGateway.methods?.aliasHandler;
+      if (typeof original !== "function" || typeof findAction !== "function")
+        throw new Error("moleculer-web has no such handlers: look at its new version.");
       const log: Log = (message, data) => broker.logger.error(message, data);
       const router = new Router(restRoutes);
       const limits = new RateLimits(config.RATE_LIMIT);
@@ -65,11 +67,7 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
           logResponse: null,
           logRouteRegistration: "debug",
           internalServiceSpecialChar: "",
-          $secureSettings: ["routes", "onError"],
-          onError(req: IncomingRequest, res: GatewayResponse, error: unknown) {
-            const meta: Meta = req.$ctx?.meta ?? {};
-            answerFailure(req, res, error, log, meta.$responseHeaders);
-          },
+          $secureSettings: ["routes"],
           routes: [
             {
               path: "/",
@@ -116,6 +114,18 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
               aliases.set(key, alias);
             }
             return { alias, params: match.params };
+          },
+          /** moleculer-web's own logs the error a second time. */
+          errorHandler(req: IncomingRequest, res: GatewayResponse, error: unknown) {
+            this.sendError(req, res, error);
+          },
+          sendError(req: IncomingRequest, res: GatewayResponse, error: unknown) {
+            const meta: Meta = req.$ctx?.meta ?? {};
+            answerFailure(req, res, error, log, meta.$responseHeaders);
+          },
+          async aliasHandler(req: IncomingRequest, res: GatewayResponse, alias: Alias) {
+            await untilOffered(broker, alias.action);
+            return await Reflect.apply(findAction, this, [req, res, alias]);
           },
           sendResponse(req: IncomingRequest, res: GatewayResponse, data: unknown) {
             const meta: Meta = req.$ctx.meta;

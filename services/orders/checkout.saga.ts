@@ -123,7 +123,8 @@ export const checkoutSaga: SagaDefinition<SagaContext> = {
   steps: [reserve, awaitPayment, charge, confirm, commit],
 
   async finished({ db, sagas, saga }) {
-    await db.transaction(async (tx) => await sagas.end(tx, saga, "done"));
+    // If this is lost, the job asks every step once more and is told that all is done.
+    await db.relaxedTransaction(async (tx) => await sagas.end(tx, saga, "done"));
   },
 
   async undone(context, refusal) {

@@ -31,7 +31,8 @@ export const closingSaga: SagaDefinition<SagaContext> = {
   kind: "closing",
   steps: [refund, giveBack],
   async finished({ db, sagas, saga }) {
-    await db.transaction(async (tx) => await sagas.end(tx, saga, "done"));
+    // If this is lost, the job asks every step once more and is told that all is done.
+    await db.relaxedTransaction(async (tx) => await sagas.end(tx, saga, "done"));
   },
   /** Neither participant refuses these; if one should, an operator has to look. */
   async undone(_context, refusal) {

@@ -16,7 +16,8 @@ const PAGE = 1000;
 const MARGIN = 30_000;
 
 /**
- * Takes over what is available where the level is newer than what the product knows.
+ * Takes over what is available where the level is newer than what the product knows. It doesn't wait for the disk: what
+ * a crash of the database loses, the feed brings again.
  * @returns the ids of the products that changed
  */
 export async function applyLevels(db: Database, levels: readonly StockLevel[], tx?: Tx): Promise<number[]> {
@@ -31,7 +32,7 @@ export async function applyLevels(db: Database, levels: readonly StockLevel[], t
      )
      UPDATE products.products AS product
      SET stock_quantity = newer.available, stock_version = newer.version
-     FROM newer
+     FROM newer, (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
      WHERE product.id = newer.id
      RETURNING product.id`,
     [JSON.stringify(given)],

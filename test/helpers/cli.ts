@@ -18,7 +18,8 @@ export async function molecart(
   const started = performance.now();
   const { PATH = "" } = process.env;
   const child = spawn(process.execPath, [...nodeOptions, "cli/molecart.ts", ...args], {
-    env: { PATH, ...env },
+    // No login of whoever runs the tests.
+    env: { PATH, XDG_CONFIG_HOME: "/nonexistent", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const closed = new Promise<number | null>((resolve) => child.once("close", resolve));

@@ -67,7 +67,7 @@ export interface TestUser {
 }
 
 /** Registers a customer over REST. */
-export async function givenUser(shop: Shop): Promise<TestUser> {
+export async function givenUser(shop: Pick<Shop, "url">): Promise<TestUser> {
   const email = `user-${randomBytes(6).toString("hex")}@example.com`;
   const password = "a-good-password";
   const answer = await send(shop, "POST", "/api/auth/register", {
@@ -88,7 +88,7 @@ export async function givenUser(shop: Shop): Promise<TestUser> {
 }
 
 /** An access token of the shop's admin. */
-export async function adminToken(shop: Shop): Promise<string> {
+export async function adminToken(shop: Pick<Shop, "url">): Promise<string> {
   const answer = await send(shop, "POST", "/api/auth/login", ADMIN);
   if (answer.status !== 200)
     throw new Error(`login answered ${answer.status}: ${JSON.stringify(answer.body)}`);
@@ -97,7 +97,7 @@ export async function adminToken(shop: Shop): Promise<string> {
 
 /** Adds a product over REST. @returns its id */
 export async function givenProduct(
-  shop: Shop,
+  shop: Pick<Shop, "url">,
   token: string,
   fields: { name?: string; price?: number; stock_quantity?: number; sku?: string; category_id?: number } = {},
 ): Promise<number> {

@@ -8,6 +8,16 @@ export interface RawAnswer {
   body: string;
 }
 
+/** The head of a request: its line and headers, Host among them. */
+export const head = (line: string, headers: Record<string, string | number> = {}) =>
+  [
+    `${line} HTTP/1.1`,
+    "Host: shop",
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    "",
+    "",
+  ].join("\r\n");
+
 export class RawClient {
   readonly socket: Socket;
   #received = "";

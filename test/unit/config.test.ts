@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { ConfigError, isEmbedded, loadConfig } from "../../lib/config.ts";
+import { ConfigError, databaseConfig, isEmbedded, loadConfig } from "../../lib/config.ts";
 
 let directory: string;
 let file: (name: string, text: string) => string;
@@ -71,5 +71,40 @@ describe("secrets in files", () => {
 
   it("are read for the shop's own variables only", () => {
     expect(problemsOf({ DATABASE_URL: URL, JWT_SECRET: SECRET, OTHER_FILE: "/nowhere" })).toEqual([]);
+  });
+});
+
+describe("a node of a cluster", () => {
+  const NATS_URL = "nats://nats:4222";
+  const DATABASE = "DATABASE_URL is required";
+  const JWT = "JWT_SECRET is required (32 characters or more)";
+  const OWN = { DATABASE_URL: URL };
+
+  it.each<[services: string, given: NodeJS.ProcessEnv, problems: string[]]>([
+    ["gateway", {}, []],
+    ["notifications,analytics", {}, []],
+    ["cart", {}, [DATABASE]],
+    ["cart", { REDIS_URL: "redis://redis" }, []],
+    ["auth", { REDIS_URL: "redis://redis" }, [JWT]],
+    ["orders", {}, [DATABASE]],
+    ["orders", OWN, []],
+    ["orders", { ORDERS_DATABASE_URL: URL }, []],
+    ["orders,users", { ORDERS_DATABASE_URL: URL }, [DATABASE]],
+    ["payments", OWN, [JWT]],
+    ["payments", { ...OWN, SANDBOX_WEBHOOK_SECRET: SECRET }, []],
+    ["", {}, [DATABASE, JWT]],
+  ])("that runs %j with %j lacks %j", (SERVICES, given, problems) => {
+    expect(problemsOf({ NATS_URL, SERVICES, ...given })).toEqual(problems);
+  });
+
+  it("never brings up a Postgres of its own", () => {
+    expect(isEmbedded({ NATS_URL })).toBe(false);
+  });
+
+  it("migrates with no secret but the database's", () => {
+    const config = databaseConfig({ DATABASE_URL: URL, USERS_DATABASE_URL: "postgres://users/users" });
+    expect(config.databaseUrl("users")).toBe("postgres://users/users");
+    expect(config.databaseUrl("orders")).toBe(URL);
+    expect(() => databaseConfig({ USERS_DATABASE_URL: URL })).toThrow(DATABASE);
   });
 });

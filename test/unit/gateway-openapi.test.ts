@@ -85,30 +85,10 @@ const Document = Obj({
 });
 
 /** The keywords of JSON Schema 2020-12 that the contracts' schemas may have. */
-const KEYWORDS = new Set([
-  "$ref",
-  "type",
-  "properties",
-  "patternProperties",
-  "additionalProperties",
-  "required",
-  "items",
-  "anyOf",
-  "enum",
-  "const",
-  "format",
-  "pattern",
-  "minLength",
-  "maxLength",
-  "minimum",
-  "maximum",
-  "minItems",
-  "maxItems",
-  "minProperties",
-  "maxProperties",
-  "description",
-  "examples",
-]);
+const KEYWORDS = new Set(
+  `$ref type properties patternProperties additionalProperties required items anyOf enum const format pattern minLength
+   maxLength minimum maximum minItems maxItems minProperties maxProperties description examples`.split(/\s+/),
+);
 const TYPES = new Set(["object", "array", "string", "number", "integer", "boolean", "null"]);
 
 function check(schema: TSchema, value: unknown) {

@@ -1,0 +1,166 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../lib/stores/embedded-postgres.ts";
+import { eventually, send } from "./client.ts";
+import { SECRETS, TEST_ENV } from "./env.ts";
+import { freePort, type NodeProcess, startNode } from "./node-process.ts";
+import { type ServerKind, startServer, type TestServer } from "./servers.ts";
+
+/** ms: several processes start at once on few cores. */
+const START_TIMEOUT = 60_000;
+
+interface ClusterOptions {
+  /** The servers beside NATS and Postgres. */
+  servers?: Exclude<ServerKind, "nats">[];
+  env?: Record<string, string>;
+  /** More for single nodes, by name. */
+  nodeEnv?: Record<string, Record<string, string>>;
+}
+
+/** A shop of several processes on servers of its own. */
+export interface Cluster {
+  /** Of the gateway. */
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly nats: TestServer;
+  readonly redis: TestServer;
+  readonly mongo: TestServer;
+  node: (name: string) => NodeProcess;
+  /** Starts a node (again), and waits until it is ready. */
+  start: (name: string, env?: Record<string, string>) => Promise<NodeProcess>;
+  /** What a node says of itself: empty when it is ready, undefined when it doesn't answer. */
+  failing: (name: string) => Promise<string[] | undefined>;
+  sql: <R extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<R[]>;
+  stop: () => Promise<void>;
+}
+
+/**
+ * Starts the servers, then all nodes at once, and waits until the shop is healthy.
+ * @param layout the services of each node, comma-separated, by the node's name; one has the gateway
+ */
+export async function startCluster(
+  layout: Record<string, string>,
+  { servers = [], env = {}, nodeEnv = {} }: ClusterOptions = {},
+): Promise<Cluster> {
+  const dataDir = await mkdtemp(join(tmpdir(), "molecart-cluster-"));
+  const running = new Map<ServerKind, TestServer>();
+  const nodes = new Map<string, NodeProcess>();
+  const ports = new Map<string, string>();
+  let postgres: EmbeddedPostgres | undefined;
+  let pool: pg.Pool | undefined;
+
+  const stop = async () => {
+    await Promise.all([...nodes.values()].map((node) => node.kill("SIGKILL")));
+    await Promise.all([...running.values()].map((server) => server.remove()));
+    await pool?.end();
+    await postgres?.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+
+  try {
+    const [url] = await Promise.all([
+      startPostgres(dataDir),
+      ...(["nats", ...servers] as const).map(async (kind) => running.set(kind, await startServer(kind))),
+    ]);
+    postgres = url;
+    pool = new pg.Pool({ connectionString: url.url, max: 2 });
+    // Servers are broken on purpose: their connections end as they like.
+    pool.on("error", () => undefined);
+
+    const serverOf = (kind: ServerKind) => {
+      const server = running.get(kind);
+      if (!server) throw new Error(`This cluster has no ${kind}.`);
+      return server;
+    };
+    const nodeOf = (name: string) => {
+      const node = nodes.get(name);
+      if (!node) throw new Error(`This cluster has no node ${name}.`);
+      return node;
+    };
+    const start = async (name: string, more: Record<string, string> = {}) => {
+      const port = ports.get(name) ?? String(await freePort());
+      ports.set(name, port);
+      const node = await startNode(
+        {
+          ...TEST_ENV,
+          ...SECRETS,
+          LOG_LEVEL: "warn",
+          DATABASE_POOL: "4",
+          JOBS_POLL: "2",
+          DATA_DIR: join(dataDir, name),
+          DATABASE_URL: url.url,
+          NATS_URL: serverOf("nats").url,
+          ...(running.has("redis") ? { REDIS_URL: serverOf("redis").url } : {}),
+          ...(running.has("mongo") ? { MONGO_URL: serverOf("mongo").url } : {}),
+          NODE_ID: name,
+          SERVICES: layout[name] ?? "",
+          HEALTH_PORT: port,
+          ...env,
+          ...more,
+        },
+        START_TIMEOUT,
+      );
+      nodes.set(name, node);
+      return node;
+    };
+    const started = await Promise.allSettled(Object.keys(layout).map((name) => start(name, nodeEnv[name])));
+    for (const one of started) if (one.status === "rejected") throw one.reason;
+
+    const [gateway = ""] = Object.keys(layout).filter((name) => layout[name]?.split(",").includes("gateway"));
+    const cluster: Cluster = {
+      get url() {
+        return nodeOf(gateway).url;
+      },
+      databaseUrl: url.url,
+      get nats() {
+        return serverOf("nats");
+      },
+      get redis() {
+        return serverOf("redis");
+      },
+      get mongo() {
+        return serverOf("mongo");
+      },
+      node: nodeOf,
+      start,
+      failing: (name) => failingOf(ports.get(name) ?? ""),
+      async sql<R extends pg.QueryResultRow>(text: string, values: unknown[] = []) {
+        const result = await pool?.query<R>(text, values);
+        return result?.rows ?? [];
+      },
+      stop,
+    };
+    await healthy(cluster);
+    return cluster;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Waits until every service is there. */
+export async function healthy(cluster: Pick<Cluster, "url">, timeout = 20_000): Promise<void> {
+  await eventually(async () => {
+    const answer = await send(cluster, "GET", "/health").catch(() => undefined);
+    return answer?.body.status === "healthy";
+  }, timeout);
+}
+
+async function failingOf(port: string): Promise<string[] | undefined> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/health/ready`);
+    const { failing }: { failing: string[] } = JSON.parse(await response.text());
+    return response.ok ? [] : failing;
+  } catch {
+    return undefined;
+  }
+}
+
+async function startPostgres(dataDir: string): Promise<EmbeddedPostgres> {
+  return await startEmbeddedPostgres({
+    dataDir,
+    settings: { fsync: "off", synchronous_commit: "off", full_page_writes: "off", max_connections: "300" },
+  });
+}
