@@ -10,7 +10,7 @@ import { createDatabase, type Shop, startShop } from "../helpers/shop.ts";
  */
 
 /** ms: short, so that the take-over is soon. */
-const ENV = { SAGA_LEASE: "500", PAYMENT_TIMEOUT: "500" };
+const ENV = { SAGA_LEASE: "500" };
 
 let survivor: Shop;
 let user: TestUser;

@@ -5,7 +5,7 @@ import { eventually, send } from "../helpers/client.ts";
 import { type UnreliableProvider, unreliablePayments } from "../helpers/payments.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
-const ENV = { PAYMENT_TIMEOUT: "300" };
+const ENV = { PAYMENT_TIMEOUT: "1500" };
 
 let shop: Shop;
 let provider: UnreliableProvider;

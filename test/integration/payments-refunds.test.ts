@@ -13,7 +13,7 @@ const orders = new FakeOrders();
 beforeAll(async () => {
   const unreliable = unreliablePayments();
   shop = await startShop({
-    env: { PAYMENT_TIMEOUT: "300" },
+    env: { PAYMENT_TIMEOUT: "1500" },
     replace: { payments: unreliable.payments, orders: orders.service() },
   });
   provider = unreliable.provider();
