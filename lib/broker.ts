@@ -61,6 +61,10 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       installCalls(broker, config.REQUEST_TIMEOUT);
       if (transporter) addCheck(broker, "node", "nats", () => transporter.ping());
     },
+    async started(broker) {
+      // Who sees this node ready may rely on the others' knowing it; Moleculer alone takes a second to tell them.
+      await broker.registry.discoverer.sendLocalNodeInfo();
+    },
     async stopped(broker) {
       await closeShared(broker);
       await afterStop?.();

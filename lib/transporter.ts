@@ -7,6 +7,8 @@ import type { Config } from "./config.ts";
 const NO_RESPONDERS = 503;
 /** Answers kept for the way back while the connection is down. */
 const MAX_HELD = 10_000;
+/** ms between two looks whether the nodes that owe us an answer are still there. */
+const LOOK_EVERY = 500;
 /** ms that a stopping node gives its last messages to leave. */
 const FAREWELL = 1_000;
 
@@ -45,12 +47,16 @@ export function natsOptions(config: Config): ConnectionOptions {
  *
  * - Requests carry a reply subject. When the node they are for has no connection any more, NATS says so at once ("no
  *   responders"): the request was not delivered, so it may go to another node, and the node counts as gone from then on.
- *   Moleculer alone would choose it for its share of the calls until its heartbeats are missed.
+ *   Moleculer alone would choose it for its share of the calls until its heartbeats are missed. Who owes us an answer is
+ *   asked in the same way, so that a call whose node died fails within a second.
  * - While the connection is down, requests are refused instead of vanishing in a buffer; answers are held and sent when
  *   it is back. After that all nodes tell each other of themselves at once.
  */
 export class NatsTransporter extends Transporters.NATS {
   readonly #inbox = createInbox();
+  #looking: NodeJS.Timeout | undefined;
+  /** The requests that were unanswered at the last look. */
+  #owed: string[] = [];
   #held: [topic: string, data: Buffer][] = [];
 
   constructor(options: ConnectionOptions) {
@@ -69,7 +75,9 @@ export class NatsTransporter extends Transporters.NATS {
 
   override async onConnected(wasReconnect?: boolean): Promise<void> {
     if (!wasReconnect) {
-      this.#nats.subscribe(`${this.#inbox}.*`, { callback: (_error, message) => this.#undelivered(message) });
+      this.#nats.subscribe(`${this.#inbox}.>`, { callback: (_error, message) => this.#undelivered(message) });
+      this.#looking = setInterval(() => this.#look(), LOOK_EVERY);
+      this.#looking.unref();
       this.#watch().catch((error: unknown) => this.logger.error("NATS", { error: String(error) }));
     }
     await super.onConnected(wasReconnect);
@@ -105,17 +113,35 @@ export class NatsTransporter extends Transporters.NATS {
 
   override async send(topic: string, data: Buffer, meta?: { packet?: Packet.Packet<Packet.PacketPayload> }) {
     const packet = meta?.packet;
-    if (packet?.type === "REQ" && "id" in packet.payload) {
-      this.#nats.publish(topic, data, { reply: `${this.#inbox}.${packet.payload.id}` });
-    } else {
-      await super.send(topic, data);
-    }
+    const reply =
+      packet?.type === "REQ" && "id" in packet.payload
+        ? `request.${packet.payload.id}`
+        : packet?.type === "PING" && packet.target
+          ? `node.${packet.target}`
+          : undefined;
+    if (reply) this.#nats.publish(topic, data, { reply: `${this.#inbox}.${reply}` });
+    else await super.send(topic, data);
   }
 
-  /** Nobody took a request: the node that it was for is not connected. */
+  /** Pings each node that owed us an answer at the last look, and still does: what it says is of no interest. */
+  #look(): void {
+    const owed = this.transit.pendingRequests;
+    const nodes = new Set<string>();
+    for (const id of this.#owed) {
+      const nodeID = owed.get(id)?.nodeID;
+      if (nodeID) nodes.add(nodeID);
+    }
+    this.#owed = [...owed.keys()];
+    if (!this.connected) return;
+    for (const nodeID of nodes) this.transit.sendPing(nodeID).catch(() => undefined);
+  }
+
+  /** Nobody took a message: the node that it was for is not connected. */
   #undelivered({ subject, headers }: Msg): void {
     if (headers?.code !== NO_RESPONDERS) return;
-    const nodeID = this.#refuse(subject.slice(this.#inbox.length + 1));
+    const [kind, ...rest] = subject.slice(this.#inbox.length + 1).split(".");
+    const id = rest.join(".");
+    const nodeID = kind === "node" ? id : this.#refuse(id);
     if (nodeID) this.transit.discoverer.remoteNodeDisconnected(nodeID, true);
   }
 
@@ -130,6 +156,7 @@ export class NatsTransporter extends Transporters.NATS {
   }
 
   override async disconnect(): Promise<void> {
+    clearInterval(this.#looking);
     if (!this.client) return;
     // A flush waits for as long as the server is away.
     if (this.connected) await Promise.race([this.#nats.flush(), delay(FAREWELL, undefined, { ref: false })]);

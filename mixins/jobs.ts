@@ -26,6 +26,8 @@ export const deadEventQueue = (subscriber: string) => `events-${subscriber}-dead
 const EVENT_QUEUES: QueueDefinition[] = SUBSCRIBERS.map(({ name }) => ({
   name: eventQueue(name),
   deadLetter: deadEventQueue(name),
+  // Taken by the hundred twice a second, which costs the database a third of what taking each at once does.
+  notify: false,
   retryLimit: 20,
   retryDelay: 1,
   retryBackoff: true,
@@ -83,7 +85,7 @@ export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []):
           for (const subscriber of SUBSCRIBERS) {
             await own.work<Delivery>(
               eventQueue(subscriber.name),
-              { batch: 20 },
+              { batch: 100, pollSeconds: 0.5 },
               async ({ action, envelope }) => {
                 // The one place where an action's name is data: `subscribes` of the contracts was checked by the compiler.
                 await broker.call(action, envelope, { caller: name });

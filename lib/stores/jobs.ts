@@ -4,6 +4,8 @@ import type { Tx } from "./database.ts";
 
 export interface QueueDefinition extends QueueOptions {
   name: string;
+  /** Whether a new job is announced to the workers at once; default true. Where it isn't, they look for it. */
+  notify?: boolean;
   /** Where a job goes after its last retry; made too. */
   deadLetter?: string;
 }
@@ -13,6 +15,8 @@ export interface WorkerOptions {
   batch?: number;
   /** How many such takers there are: for jobs that can be slow. */
   takers?: number;
+  /** s between looks, at most; default: as often as the node looks for jobs at all. */
+  pollSeconds?: number;
 }
 
 interface JobsOptions {
@@ -72,7 +76,7 @@ export class Jobs {
         if (deadLetter !== undefined) await this.queue({ name: deadLetter, retentionSeconds: 60 * 86_400 });
         await this.#boss.createQueue(name, {
           ...options,
-          notify: true,
+          notify: definition.notify ?? true,
           ...(deadLetter === undefined ? {} : { deadLetter }),
         });
       })();
@@ -108,11 +112,12 @@ export class Jobs {
     if (this.#workers.has(queue)) return;
     this.#workers.add(queue);
     await this.start();
+    const pollSeconds = Math.min(options.pollSeconds ?? this.#pollSeconds, this.#pollSeconds);
     await this.#boss.work<T>(
       queue,
       {
-        pollingIntervalSeconds: this.#pollSeconds,
-        notifyPollingIntervalSeconds: this.#pollSeconds,
+        pollingIntervalSeconds: pollSeconds,
+        notifyPollingIntervalSeconds: pollSeconds,
         batchSize: options.batch ?? 1,
         localConcurrency: options.takers ?? 1,
         perJobResults: true,
