@@ -37,8 +37,18 @@ export const Email = () =>
 
 export const Phone = () => Type.String({ pattern: "^\\+?[0-9 ().-]{5,30}$", examples: ["+44 20 7946 0000"] });
 
-/** ISO 8601 in UTC. */
-export const Timestamp = () => Type.String({ format: "date-time", examples: ["2026-11-20T10:00:00.000Z"] });
+/** ISO 8601, in a range that every store can keep; answers are always in UTC. */
+export const Timestamp = () =>
+  Type.Refine(
+    Type.String({ format: "date-time", examples: ["2026-11-20T10:00:00.000Z"] }),
+    isInstant,
+    () => "must be a time from 1970 to 9999",
+  );
+
+function isInstant(text: string): boolean {
+  const time = Date.parse(text);
+  return time >= 0 && time < Date.UTC(10_000, 0);
+}
 
 export const Quantity = () => Type.Integer({ minimum: 1, maximum: 10_000, examples: [1] });
 

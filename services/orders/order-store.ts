@@ -212,7 +212,7 @@ export class OrderStore {
   ): Promise<{ orders: OrderSummary[]; total: number }> {
     const where = `($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR status = $2)
       AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)`;
-    const values = [filter.user_id ?? null, filter.status ?? null, filter.from ?? null, filter.to ?? null];
+    const values = [filter.user_id ?? null, filter.status ?? null, instant(filter.from), instant(filter.to)];
     const [rows, [count]] = await Promise.all([
       this.#db.rows<{ order: OrderAttributes; items: ItemRow[] }>(
         `SELECT to_jsonb(o) AS order,
@@ -228,6 +228,11 @@ export class OrderStore {
     ]);
     return { orders: rows.map((row) => summaryView(row.order, row.items)), total: count?.total ?? 0 };
   }
+}
+
+/** Postgres knows fewer time zones than ISO 8601 allows: it is given all times in UTC. */
+function instant(text: string | undefined): string | null {
+  return text === undefined ? null : new Date(text).toISOString();
 }
 
 function eventData(
