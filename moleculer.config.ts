@@ -3,6 +3,7 @@ import { brokerOptions } from "./lib/broker.ts";
 import { ConfigError, checkConfig, isEmbedded, loadConfig } from "./lib/config.ts";
 import { keptSecrets } from "./lib/embedded.ts";
 import { startEmbeddedPostgres } from "./lib/stores/embedded-postgres.ts";
+import { findPrograms } from "./lib/stores/embedded-postgres-programs.ts";
 
 /** The part of moleculer-runner that this file sets: which service files it loads. */
 interface Runner {
@@ -33,6 +34,8 @@ async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
   }
   if (!isEmbedded(env)) return brokerOptions(loadConfig(env));
 
+  // Where there is no Postgres to bring up, as in the image, that is to be said, and not that DATA_DIR can't be made.
+  await findPrograms();
   const { secrets, isNew } = await keptSecrets(DATA_DIR);
   const postgres = await startEmbeddedPostgres({ dataDir: DATA_DIR });
   if (isNew && !env.ADMIN_PASSWORD) {

@@ -1,20 +1,122 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
-import { verifyCommand } from "./commands/verify.ts";
 import { EXIT } from "./lib/errors.ts";
-import { allowClosedPipe } from "./lib/output.ts";
+import { allowClosedPipe } from "./lib/io.ts";
 
-/** Each parses one command and imports what it does only when it is run: `--help` must not wait for it. */
-const COMMANDS = [verifyCommand];
+interface Entry {
+  name: string;
+  summary: string;
+  /** Gives the command its options and what it does. Loaded for the command that is run, and no other. */
+  load: () => Promise<(command: Command) => unknown>;
+}
 
-/** Runs the command line and sets the exit code. */
-export async function main(argv: readonly string[]): Promise<void> {
+/** In the order of the help. What a command does is imported only when it is run: `--help` must not wait for it. */
+export const COMMANDS: readonly Entry[] = [
+  {
+    name: "health",
+    summary: "whether the shop can sell, and how its parts are",
+    load: async () => (await import("./commands/health.ts")).healthCommand,
+  },
+  {
+    name: "order",
+    summary: "place, follow, pay, ship, cancel and refund orders; send synthetic customers",
+    load: async () => (await import("./commands/order.ts")).orderCommand,
+  },
+  {
+    name: "products",
+    summary: "list, show, change, import and export the catalogue",
+    load: async () => (await import("./commands/products.ts")).productsCommand,
+  },
+  {
+    name: "stock",
+    summary: "list, show, set, import and export what is on hand",
+    load: async () => (await import("./commands/stock.ts")).stockCommand,
+  },
+  {
+    name: "users",
+    summary: "list, show, change and export accounts",
+    load: async () => (await import("./commands/users.ts")).usersCommand,
+  },
+  {
+    name: "sagas",
+    summary: "checkouts and cancellations under way or parked: list, show, redrive",
+    load: async () => (await import("./commands/sagas.ts")).sagasCommand,
+  },
+  {
+    name: "seed",
+    summary: "fill the shop with made-up products, users and orders, the same for the same seed",
+    load: async () => (await import("./commands/seed.ts")).seedCommand,
+  },
+  {
+    name: "verify",
+    summary: "prove on the live data that nothing was oversold, lost or charged twice",
+    load: async () => (await import("./commands/verify.ts")).verifyCommand,
+  },
+  {
+    name: "doctor",
+    summary: "find what is wrong on this machine, and say what to do",
+    load: async () => (await import("./commands/doctor.ts")).doctorCommand,
+  },
+  {
+    name: "login",
+    summary: "log in to a shop and keep the login under a name",
+    load: async () => (await import("./commands/login.ts")).loginCommand,
+  },
+  {
+    name: "logout",
+    summary: "end a kept login",
+    load: async () => (await import("./commands/login.ts")).logoutCommand,
+  },
+  {
+    name: "whoami",
+    summary: "who you are to the shop",
+    load: async () => (await import("./commands/login.ts")).whoamiCommand,
+  },
+  {
+    name: "config",
+    summary: "show the configuration that a shop started here would have",
+    load: async () => (await import("./commands/config.ts")).configCommand,
+  },
+  {
+    name: "open",
+    summary: "open the shop's pages in the browser",
+    load: async () => (await import("./commands/open.ts")).openCommand,
+  },
+  {
+    name: "completion",
+    summary: "print a script that completes molecart's commands in your shell",
+    load: async () => (await import("./commands/completion.ts")).completionCommand,
+  },
+];
+
+/** @param wanted says which commands are given their options */
+export async function buildProgram(wanted: (name: string) => boolean): Promise<Command> {
   const program = new Command("molecart")
     .description(packageJson.description)
     .version(packageJson.version)
     .showHelpAfterError("(add --help for what there is)")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ molecart health --watch\n  $ molecart order place\n  $ molecart order flow --count 200 --json\n" +
+        "\nThe shop is the one at --url, MOLECART_URL, the last login's, or this machine's at PORT." +
+        "\nExit codes: 0 ok, 1 failed, 2 misused or cancelled, 4 not logged in.",
+    )
+    // One line for what is wrong and what may have been meant, one for the next step.
+    .configureOutput({ outputError: (text, write) => write(text.replace("\n(Did", " (Did")) })
     .exitOverride();
-  for (const add of COMMANDS) add(program);
+  for (const { name, summary, load } of COMMANDS) {
+    const command = program.command(name).description(summary);
+    if (wanted(name)) (await load())(command);
+  }
+  return program;
+}
+
+/** Runs the command line and sets the exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  // The program itself has no options that take a value: the first of the other words names the command.
+  const words = argv.slice(2).filter((word) => !word.startsWith("-"));
+  const name = words[0] === "help" ? words[1] : words[0];
+  const program = await buildProgram((one) => one === name);
   allowClosedPipe();
   try {
     await program.parseAsync(argv);

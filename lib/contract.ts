@@ -34,6 +34,8 @@ export interface ActionSpec<P extends TObject = TObject, R extends TSchema = TSc
   /** ms a caller waits for the answer; default `REQUEST_TIMEOUT`. */
   timeout?: number;
   rateClass?: RateClass;
+  /** Only a few of these run at once on a node, the others wait: for what would otherwise take all of a database's connections. */
+  bulkhead?: boolean;
   /** Codes of the failures a client should expect beside the general ones (see errors.ts), for OpenAPI. */
   errors?: readonly { readonly code: string; readonly status: number }[];
   /** The body is a stream of one of these media types, and reaches the action as `ctx.stream`. */

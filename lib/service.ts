@@ -82,6 +82,7 @@ export function defineService<N extends string, A extends ActionSpecs>(contract:
         visibility: spec.rest ? "published" : "public",
         ...(spec.cache ? { cache: cacheOf(spec.cache) } : {}),
         ...(spec.timeout === undefined ? {} : { timeout: spec.timeout }),
+        ...(spec.bulkhead ? { bulkhead: { enabled: true } } : {}),
         handler(ctx: Context) {
           return Reflect.apply(handler, this, [ctx]);
         },

@@ -1,7 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { SqlService } from "../lib/config.ts";
 import type { EventData, EventName } from "../lib/events.ts";
 import { addCheck } from "../lib/health.ts";
 import { newId } from "../lib/ids.ts";
+import { beforeStop } from "../lib/lifecycle.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
 import type { Tx } from "../lib/stores/database.ts";
@@ -59,6 +61,12 @@ export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []):
               url,
               pollSeconds: config.JOBS_POLL,
               onError: (error) => broker.logger.warn("Jobs", { error: error.message }),
+            });
+            beforeStop(broker, async () => {
+              await Promise.race([
+                store.quiesce(),
+                delay(config.SHUTDOWN_TIMEOUT, undefined, { ref: false }),
+              ]);
             });
             return { store, close: () => store.stop() };
           });

@@ -1,22 +1,21 @@
 import type { Static } from "typebox";
 import { VerifyReport } from "../../services/gateway/gateway.contract.ts";
 import { EXIT } from "../lib/errors.ts";
-import { column, plural, print, printJson } from "../lib/output.ts";
-import { adminSession, type ShopOptions } from "../lib/session.ts";
+import type { Io } from "../lib/io.ts";
+import type { CommonOptions } from "../lib/options.ts";
+import { column, plural } from "../lib/output.ts";
+import { withSession } from "../lib/session.ts";
 
 /** ms: as long as the shop's own limit, and a little for the way. */
 const TIMEOUT = 125_000;
 
-export interface VerifyOptions extends ShopOptions {
-  json?: boolean;
-}
-
 /** Has the shop check its invariants and prints what it found. @returns the exit code */
-export async function verify(options: VerifyOptions, env: NodeJS.ProcessEnv): Promise<number> {
-  const { client, token } = await adminSession(options, env);
-  const report = await client.request("GET", "/api/admin/verify", VerifyReport, { token, timeout: TIMEOUT });
-  if (options.json) printJson(report);
-  else for (const line of reportLines(report)) print(line);
+export async function verify(options: CommonOptions, io: Io): Promise<number> {
+  const report = await withSession(options, io, ({ client }) =>
+    client.request("GET", "/api/admin/verify", VerifyReport, { timeout: TIMEOUT }),
+  );
+  if (options.json) io.printJson(report);
+  else for (const line of reportLines(report)) io.print(line);
   return report.ok ? EXIT.ok : EXIT.failed;
 }
 

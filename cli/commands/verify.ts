@@ -1,20 +1,18 @@
 import type { Command } from "commander";
+import { type CommonOptions, examples, talksToShop } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
-export function verifyCommand(program: Command): void {
-  program
-    .command("verify")
-    .description("prove on the live data that nothing was oversold, lost or charged twice")
-    .option("--url <url>", "the shop (default: MOLECART_URL, else this machine at PORT)")
-    .option("--json", "print the report as JSON")
+export function verifyCommand(command: Command): void {
+  talksToShop(command)
     .addHelpText(
       "after",
-      "\nExits with 0 if every invariant holds, 1 if one is broken or the shop is down, 4 if not logged in.",
+      examples("verify", "verify --json | jq '.invariants[] | select(.ok | not)'") +
+        "\n\nExits with 0 if every invariant holds, 1 if one is broken or the shop is down, 4 if not logged in.",
     )
-    .action(async (options: { url?: string; json?: boolean }) => {
-      await run(async () => {
+    .action(async (options: CommonOptions) => {
+      await run(options, async (io) => {
         const { verify } = await import("../actions/verify.ts");
-        return await verify(options, process.env);
+        return await verify(options, io);
       });
     });
 }

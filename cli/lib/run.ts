@@ -1,21 +1,46 @@
 import { CliError, EXIT } from "./errors.ts";
-import { say } from "./output.ts";
+import { createIo, type Io } from "./io.ts";
 
 /**
  * Runs an action and turns its end into the exit code; the one place that does. An action gives its code, or throws a
  * CliError for what the reader can mend; anything else is our bug.
+ *
+ * The first Ctrl-C asks the action to end, the second one doesn't ask.
  */
-export async function run(action: () => Promise<number>): Promise<void> {
+export async function run(options: { input?: boolean }, action: (io: Io) => Promise<number>): Promise<void> {
+  const stop = new AbortController();
+  const io = createIo(process, stop.signal, options);
+  const interrupt = () => {
+    if (stop.signal.aborted) process.exit(EXIT.cancelled);
+    // The terminal has written ^C, and its cursor stands behind it.
+    if (io.canDraw) io.stderr.write("\n");
+    stop.abort();
+  };
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   try {
-    process.exitCode = await action();
+    process.exitCode = await action(io);
   } catch (error) {
-    process.exitCode = error instanceof CliError ? error.exitCode : EXIT.failed;
-    if (error instanceof CliError) {
-      say(error.message);
-      if (error.next !== undefined) say(error.next);
-    } else {
-      say("This is a bug in molecart:");
-      say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    }
+    process.exitCode = report(error, io);
+  } finally {
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   }
+}
+
+const isAbort = (error: unknown) =>
+  typeof error === "object" && error !== null && "name" in error && error.name === "AbortError";
+
+/** Says what went wrong. @returns the exit code */
+export function report(error: unknown, io: Pick<Io, "say" | "signal">): number {
+  if (error instanceof CliError) {
+    io.say(error.message);
+    if (error.next !== undefined) io.say(error.next);
+    return error.exitCode;
+  }
+  if (io.signal.aborted && isAbort(error)) {
+    io.say("Cancelled.");
+    return EXIT.cancelled;
+  }
+  io.say("This is a bug in molecart:");
+  io.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT.failed;
 }

@@ -127,6 +127,11 @@ export class Jobs {
     );
   }
 
+  /** Takes no more jobs, and lets those under way end: they may still call others. */
+  async quiesce(): Promise<void> {
+    await Promise.all([...this.#workers].map((queue) => this.#boss.offWork(queue)));
+  }
+
   /** Lets running handlers end, then disconnects. */
   async stop(): Promise<void> {
     if (this.#started === undefined) return;

@@ -64,6 +64,7 @@ export const analyticsContract = contract(
       summary: "Revenue, orders, average order, conversion, top products, by day",
       rest: ["GET /analytics/summary"],
       permissions: ["admin"],
+      bulkhead: true,
       params: Obj({
         from: Type.Optional(
           Type.Union([Timestamp(), Day()], { description: "default: the 30 days up to `to`" }),

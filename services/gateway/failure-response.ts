@@ -34,7 +34,8 @@ const BUG = { status: 500, code: "INTERNAL_ERROR", error: "Something went wrong 
 const MOLECULER = new Map([
   ["REQUEST_TIMEOUT", TIMEOUT],
   ["REQUEST_SKIPPED", TIMEOUT],
-  ["REQUEST_REJECTED", AWAY],
+  // The node was lost while it worked on the request.
+  ["REQUEST_REJECTED", TIMEOUT],
   ["SERVICE_NOT_FOUND", AWAY],
   ["SERVICE_NOT_AVAILABLE", AWAY],
   ["BROKER_DISCONNECTED", AWAY],

@@ -1,5 +1,14 @@
-import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
+import type { ServiceBroker } from "moleculer";
+import {
+  type RateLimiterAbstract,
+  RateLimiterMemory,
+  RateLimiterRedis,
+  RateLimiterRes,
+} from "rate-limiter-flexible";
 import type { RateClass } from "../../lib/contract.ts";
+import { configOf } from "../../lib/runtime.ts";
+import { redisOf } from "../../lib/stores/redis.ts";
+import { shared } from "../../lib/stores/shared.ts";
 import { LoginGuard, rateLimited } from "./login-guard.ts";
 import type { RestRoute } from "./routes.ts";
 
@@ -13,9 +22,30 @@ export const PER_MINUTE: ReadonlyMap<RateClass, number> = new Map([
 /** Failed logins of one account from one address. */
 export const FAILED_LOGINS = { points: 10, seconds: 300 };
 
-/** Where a limit is counted: the one place to change when the nodes share a Redis. */
-function limiterOf(name: string, points: number, seconds: number): RateLimiterAbstract {
-  return new RateLimiterMemory({ keyPrefix: `limit:${name}`, points, duration: seconds });
+/** ms that counting a request may take: a frozen Redis must not hold every one of them up. */
+const REDIS_TIMEOUT = 150;
+
+/** What makes limiters: where they count is decided here alone. */
+type Limiters = (name: string, points: number, seconds: number) => RateLimiterAbstract;
+
+/** Counts in Redis where `REDIS_URL` is set, for all gateways together; while it is away, and without it, each by itself. */
+export function limitersOf(broker: ServiceBroker): Limiters {
+  const { REDIS_URL, NAMESPACE } = configOf(broker);
+  const inMemory: Limiters = (name, points, seconds) =>
+    new RateLimiterMemory({ keyPrefix: `limit:${name}`, points, duration: seconds });
+  if (REDIS_URL === "") return inMemory;
+  return (name, points, seconds) =>
+    new RateLimiterRedis({
+      keyPrefix: `${NAMESPACE}:limit:${name}`,
+      points,
+      duration: seconds,
+      storeClient: shared(broker, "limits", () => {
+        const store = redisOf(REDIS_URL, REDIS_TIMEOUT);
+        return { store, close: async () => store.disconnect() };
+      }),
+      rejectIfRedisNotReady: true,
+      insuranceLimiter: inMemory(name, points, seconds),
+    });
 }
 
 export function rateClassOf({ method, spec }: RestRoute): RateClass {
@@ -39,7 +69,7 @@ export class RateLimits {
   readonly logins: LoginGuard;
 
   /** @param factor multiplies every limit; 0: no limits */
-  constructor(factor: number) {
+  constructor(factor: number, limiterOf: Limiters) {
     const scaled = (points: number) => Math.max(1, Math.round(points * factor));
     const classes = factor === 0 ? [] : [...PER_MINUTE];
     this.#limiters = new Map(classes.map(([name, points]) => [name, limiterOf(name, scaled(points), 60)]));

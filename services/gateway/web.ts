@@ -14,7 +14,7 @@ import { front } from "./front.ts";
 import { HttpServer, TIMEOUTS, type Timeouts } from "./http-server.ts";
 import { pagesOf } from "./pages.ts";
 import { prepare } from "./prepare.ts";
-import { RateLimits } from "./rate-limits.ts";
+import { limitersOf, RateLimits } from "./rate-limits.ts";
 import { Router, restRoutes } from "./routes.ts";
 
 declare module "moleculer-web" {
@@ -44,7 +44,7 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
         throw new Error("moleculer-web has no such handlers: look at its new version.");
       const log: Log = (message, data) => broker.logger.error(message, data);
       const router = new Router(restRoutes);
-      const limits = new RateLimits(config.RATE_LIMIT);
+      const limits = new RateLimits(config.RATE_LIMIT, limitersOf(broker));
       const routes = new Map(restRoutes.map((route) => [`${route.method} ${route.path}`, route]));
       const aliases = new Map<string, Alias>();
       const routeOf = ({ $alias }: IncomingRequest) => routes.get(`${$alias.method} ${$alias.fullPath}`);

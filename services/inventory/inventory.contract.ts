@@ -94,6 +94,7 @@ export const inventoryContract = contract("inventory", {
     summary:
       "Reserve an order's items, all or none, until `expires_at`. Asked again it prolongs a live reservation; after a release it refuses",
     permissions: ["service"],
+    bulkhead: true,
     params: Obj({
       order_id: Uuid(),
       items: Type.Array(LineItem, { minItems: 1, maxItems: 200 }),

@@ -178,6 +178,7 @@ export const ordersContract = contract(
       summary: "Every order, by status, user and time",
       rest: ["GET /orders/all"],
       permissions: ["admin"],
+      bulkhead: true,
       params: Obj({
         ...pageParams,
         status: Type.Optional(OrderStatus),

@@ -86,6 +86,7 @@ export const productsContract = contract("products", {
     summary: "Browse and search the catalogue",
     rest: ["GET /products"],
     permissions: ["public"],
+    bulkhead: true,
     params: Obj({
       ...pageParams,
       category: Type.Optional(Type.String({ maxLength: 100, description: "name or slug" })),

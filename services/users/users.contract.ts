@@ -128,6 +128,7 @@ export const usersContract = contract("users", {
     summary: "All users, by search, role and state",
     rest: ["GET /users"],
     permissions: ["admin"],
+    bulkhead: true,
     params: Obj({
       ...pageParams,
       search: Type.Optional(Type.String({ maxLength: 100 })),

@@ -14,6 +14,8 @@ export async function molecart(
   args: readonly string[],
   env: Record<string, string> = {},
   nodeOptions: readonly string[] = [],
+  /** Ends it as `kill -9` does. */
+  kill?: AbortSignal,
 ): Promise<Run> {
   const started = performance.now();
   const { PATH = "" } = process.env;
@@ -22,6 +24,7 @@ export async function molecart(
     env: { PATH, XDG_CONFIG_HOME: "/nonexistent", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  kill?.addEventListener("abort", () => child.kill("SIGKILL"));
   const closed = new Promise<number | null>((resolve) => child.once("close", resolve));
   const [code, stdout, stderr] = await Promise.all([closed, text(child.stdout), text(child.stderr)]);
   return { code, stdout, stderr, took: performance.now() - started };

@@ -7,6 +7,7 @@ import { eventually, send } from "./client.ts";
 import { SECRETS, TEST_ENV } from "./env.ts";
 import { freePort, type NodeProcess, startNode } from "./node-process.ts";
 import { type ServerKind, startServer, type TestServer } from "./servers.ts";
+import { startProxy, type TcpProxy } from "./tcp-proxy.ts";
 
 /** ms: several processes start at once on few cores. */
 const START_TIMEOUT = 60_000;
@@ -23,15 +24,17 @@ interface ClusterOptions {
 export interface Cluster {
   /** Of the gateway. */
   readonly url: string;
-  readonly databaseUrl: string;
+  /** What the nodes reach Postgres by. */
+  readonly postgres: TcpProxy;
   readonly nats: TestServer;
   readonly redis: TestServer;
   readonly mongo: TestServer;
   node: (name: string) => NodeProcess;
-  /** Starts a node (again), and waits until it is ready. */
+  /** Starts a node, and waits until it is ready; one that runs is killed before. */
   start: (name: string, env?: Record<string, string>) => Promise<NodeProcess>;
   /** What a node says of itself: empty when it is ready, undefined when it doesn't answer. */
   failing: (name: string) => Promise<string[] | undefined>;
+  /** Asks Postgres itself, past what may be broken. */
   sql: <R extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<R[]>;
   stop: () => Promise<void>;
 }
@@ -49,25 +52,29 @@ export async function startCluster(
   const nodes = new Map<string, NodeProcess>();
   const ports = new Map<string, string>();
   let postgres: EmbeddedPostgres | undefined;
+  let proxy: TcpProxy | undefined;
   let pool: pg.Pool | undefined;
 
   const stop = async () => {
     await Promise.all([...nodes.values()].map((node) => node.kill("SIGKILL")));
     await Promise.all([...running.values()].map((server) => server.remove()));
     await pool?.end();
+    await proxy?.close();
     await postgres?.stop();
     await rm(dataDir, { recursive: true, force: true });
   };
 
   try {
-    const [url] = await Promise.all([
+    const [own] = await Promise.all([
       startPostgres(dataDir),
       ...(["nats", ...servers] as const).map(async (kind) => running.set(kind, await startServer(kind))),
     ]);
-    postgres = url;
-    pool = new pg.Pool({ connectionString: url.url, max: 2 });
-    // Servers are broken on purpose: their connections end as they like.
-    pool.on("error", () => undefined);
+    postgres = own;
+    pool = new pg.Pool({ connectionString: own.url, max: 2 });
+    const url = new URL(own.url);
+    const broken = await startProxy(Number(url.port));
+    proxy = broken;
+    url.port = String(broken.port);
 
     const serverOf = (kind: ServerKind) => {
       const server = running.get(kind);
@@ -80,6 +87,7 @@ export async function startCluster(
       return node;
     };
     const start = async (name: string, more: Record<string, string> = {}) => {
+      await nodes.get(name)?.kill("SIGKILL");
       const port = ports.get(name) ?? String(await freePort());
       ports.set(name, port);
       const node = await startNode(
@@ -90,7 +98,7 @@ export async function startCluster(
           DATABASE_POOL: "4",
           JOBS_POLL: "2",
           DATA_DIR: join(dataDir, name),
-          DATABASE_URL: url.url,
+          DATABASE_URL: url.href,
           NATS_URL: serverOf("nats").url,
           ...(running.has("redis") ? { REDIS_URL: serverOf("redis").url } : {}),
           ...(running.has("mongo") ? { MONGO_URL: serverOf("mongo").url } : {}),
@@ -113,7 +121,7 @@ export async function startCluster(
       get url() {
         return nodeOf(gateway).url;
       },
-      databaseUrl: url.url,
+      postgres: broken,
       get nats() {
         return serverOf("nats");
       },

@@ -1,0 +1,172 @@
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Config, loadConfig } from "../../lib/config.ts";
+import { CliError } from "../lib/errors.ts";
+import { layoutOf, type NodePlan } from "./layout.ts";
+import { ClusterNode } from "./node.ts";
+import { freePort } from "./ports.ts";
+import { say } from "./say.ts";
+import { openServers, type Servers } from "./servers.ts";
+
+/** ms that all nodes together may take to start. */
+const START = 120_000;
+/** ms beyond SHUTDOWN_TIMEOUT before a node that does not stop is killed. */
+const GRACE = 5_000;
+const FILE = "cluster.json";
+
+const COLOURS = [36, 33, 32, 35, 34, 31];
+
+/** What stands in `DATA_DIR/cluster.json` while the cluster runs: for those who watch it, and those who break it. */
+export interface ClusterState {
+  /** Of the process that runs the cluster. SIGHUP has it start again what has ended. */
+  pid: number;
+  /** Process ids of the servers it started, by name. */
+  servers: Record<string, number>;
+  nodes: {
+    name: string;
+    services: readonly string[];
+    /** Null while it is down. */
+    pid: number | null;
+    /** The gateway's port, null for nodes that have none. */
+    port: number | null;
+    /** Where it answers `/health/live`, `/health/ready` and `/metrics`. */
+    probe_port: number;
+  }[];
+}
+
+/** Several nodes on this machine, each a process, and what they run on. */
+export class LocalCluster {
+  readonly #config: Config;
+  readonly #servers: Servers;
+  readonly #nodes: ClusterNode[];
+  #stopping: Promise<void> | undefined;
+  #written: Promise<unknown> = Promise.resolve();
+
+  private constructor(config: Config, servers: Servers, makeNodes: (cluster: LocalCluster) => ClusterNode[]) {
+    this.#config = config;
+    this.#servers = servers;
+    this.#nodes = makeNodes(this);
+  }
+
+  /** Plans the nodes and starts the servers that are missing. @throws CliError, ConfigError */
+  static async open(args: readonly string[], env: NodeJS.ProcessEnv): Promise<LocalCluster> {
+    const plans = layoutOf(args);
+    const nothing = { JWT_SECRET: "-", SANDBOX_WEBHOOK_SECRET: "-", ADMIN_EMAIL: "-", ADMIN_PASSWORD: "-" };
+    const config = loadConfig(env, { databaseUrl: env.DATABASE_URL ?? "", secrets: nothing });
+    await mkdir(config.DATA_DIR, { recursive: true });
+    const servers = await openServers(config, env, plans);
+    const ports = await Promise.all(plans.map(() => freePort()));
+    return new LocalCluster(config, servers, (self) => nodesOf(plans, ports, config, servers, env, self));
+  }
+
+  /** Starts the nodes, and waits until all are ready. @throws CliError if one isn't; all are stopped then */
+  async start(): Promise<void> {
+    for (const node of this.#nodes) node.start();
+    await this.#write();
+    const ready = await Promise.all(this.#nodes.map((node) => node.ready(START)));
+    const failed = this.#nodes.filter((_, index) => !ready[index]);
+    if (this.#stopping || failed.length === 0) return;
+    await this.stop();
+    throw new CliError(`${failed.map(({ plan }) => plan.name).join(", ")} did not start.`);
+  }
+
+  /** Where its gateways listen. */
+  get urls(): string[] {
+    return this.#nodes.flatMap(({ port }) =>
+      port === undefined ? [] : [`http://${this.#config.HOST}:${port}`],
+    );
+  }
+
+  get size(): number {
+    return this.#nodes.length;
+  }
+
+  /** Starts the nodes again that have ended. */
+  revive(): void {
+    if (this.#stopping) return;
+    for (const node of this.#nodes) if (!node.isRunning) node.start();
+    void this.#write();
+  }
+
+  /** A node has ended, by itself or by somebody else's hand. Nothing is started again by itself. */
+  ended(node: ClusterNode, how: string): void {
+    if (this.#stopping) return;
+    say(`${node.plan.name} has ended (${how}). kill -HUP ${process.pid} starts it again.`);
+    void this.#write();
+  }
+
+  /** Stops the gateways first, so that their last requests find everybody there; then the others, then the servers. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const ms = this.#config.SHUTDOWN_TIMEOUT + GRACE;
+    const gateways = this.#nodes.filter(({ port }) => port !== undefined);
+    for (const group of [gateways, this.#nodes]) await Promise.all(group.map((node) => node.stop(ms)));
+    await this.#servers.stop();
+    await this.#written;
+    await rm(join(this.#config.DATA_DIR, FILE), { force: true });
+  }
+
+  /** For the impatient. */
+  kill(): void {
+    for (const node of this.#nodes) node.kill();
+  }
+
+  /** One write after the other, each with what is true then. */
+  #write(): Promise<unknown> {
+    this.#written = this.#written.then(() => this.#writeNow());
+    return this.#written;
+  }
+
+  async #writeNow(): Promise<void> {
+    const state: ClusterState = {
+      pid: process.pid,
+      servers: this.#servers.pids,
+      nodes: this.#nodes.map(({ plan, pid, port, probePort }) => ({
+        name: plan.name,
+        services: plan.services,
+        pid: pid ?? null,
+        port: port ?? null,
+        probe_port: probePort,
+      })),
+    };
+    const path = join(this.#config.DATA_DIR, FILE);
+    await writeFile(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`);
+    await rename(`${path}.new`, path);
+  }
+}
+
+function nodesOf(
+  plans: readonly NodePlan[],
+  ports: readonly number[],
+  config: Config,
+  servers: Servers,
+  env: NodeJS.ProcessEnv,
+  cluster: LocalCluster,
+): ClusterNode[] {
+  const isTerminal = process.stdout.isTTY === true;
+  const hasColour = isTerminal && !env.NO_COLOR;
+  const width = Math.max(...plans.map(({ name }) => name.length));
+  let gateways = 0;
+  return plans.map((plan, index) => {
+    const name = plan.name.padEnd(width);
+    const prefix = hasColour ? `\u001b[${COLOURS[index % COLOURS.length]}m${name}\u001b[0m` : name;
+    const hasGateway = plan.services.includes("gateway");
+    return new ClusterNode({
+      plan,
+      ...(hasGateway ? { port: config.PORT + gateways++ } : {}),
+      probePort: ports[index] ?? 0,
+      env: {
+        ...env,
+        // Their output is a pipe: what suits ours is for us to say.
+        ...(isTerminal && !env.LOG_FORMAT ? { LOG_FORMAT: "pretty" } : {}),
+        ...servers.env,
+      },
+      log: (line) => process.stdout.write(`${prefix} | ${line}\n`),
+      onExit: (node, how) => cluster.ended(node, how),
+    });
+  });
+}

@@ -1,0 +1,20 @@
+import type { Command } from "commander";
+import { examples } from "../lib/options.ts";
+import { run } from "../lib/run.ts";
+
+export function configCommand(command: Command): void {
+  command
+    .command("show")
+    .description("every setting and where molecart would connect to, with secrets masked")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      examples("config show", "PORT=9000 molecart config show --json | jq .settings.PORT"),
+    )
+    .action(async (options: { json?: boolean }) => {
+      await run({}, async (io) => {
+        const { showConfig } = await import("../actions/config.ts");
+        return await showConfig(options, io);
+      });
+    });
+}

@@ -1,0 +1,169 @@
+import { Box, type Key as InkKey, Text, useInput } from "ink";
+import { createElement as h, type ReactElement, useEffect, useRef, useState } from "react";
+import type { Product } from "../../services/products/products.contract.ts";
+import { type Draft, subtotalOf } from "../actions/order-place.ts";
+import { clean, clip, money, plural } from "../lib/output.ts";
+import {
+  type Key,
+  next,
+  PAYMENTS,
+  quantityOf,
+  type Step,
+  startWizard,
+  type WizardEvent,
+  type WizardState,
+} from "./wizard-state.ts";
+
+interface Props {
+  search: (words: string) => Promise<Product[]>;
+  address: string;
+  payment: string | undefined;
+  done: (draft: Draft | undefined) => void;
+  /** ms that typing must rest before the shop is asked. */
+  rest?: number;
+}
+
+const STEPS: readonly Step[] = ["products", "address", "payment", "confirm"];
+const KEYS: Record<Step, string> = {
+  products: "type to search · ↑↓ choose · ⏎ one more · ← one less · Tab goes on · Esc leaves",
+  address: "⏎ goes on · Esc goes back",
+  payment: "↑↓ choose · ⏎ goes on · Esc goes back",
+  confirm: "⏎ places the order · Esc goes back",
+};
+const NAME_WIDTH = 42;
+
+/** Leads through an order: products found as one types, address, payment, confirmation. */
+export function OrderWizard({ search, address, payment, done, rest = 120 }: Props): ReactElement {
+  const [state, setState] = useState(() => startWizard(address, payment));
+  // Two keys may come between two renders: the newest state is here.
+  const latest = useRef(state);
+
+  const send = (event: WizardEvent) => {
+    const outcome = next(latest.current, event);
+    if ("end" in outcome) done(outcome.end);
+    else {
+      latest.current = outcome;
+      setState(outcome);
+    }
+  };
+
+  useInput((text, key) => {
+    if (key.ctrl && text === "c") return done(undefined);
+    const name = nameOf(key);
+    if (name) send({ type: "key", key: name });
+    else if (!key.ctrl && !key.meta && text !== "") send({ type: "text", text: clean(text) });
+  });
+
+  const { query } = state;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is asked depends on what was typed, and nothing else
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      search(query).then(
+        (products) => send({ type: "found", query, products }),
+        (error: Error) => send({ type: "failed", query, message: error.message }),
+      );
+    }, rest);
+    return () => clearTimeout(timer);
+  }, [query]);
+
+  return h(
+    Box,
+    { flexDirection: "column" },
+    h(Header, { step: state.step }),
+    h(Text, null, " "),
+    ...body(state),
+    h(Text, null, " "),
+    h(CartLine, { state }),
+    h(Text, { color: "yellow" }, state.hint || " "),
+    h(Text, { dimColor: true }, KEYS[state.step]),
+  );
+}
+
+function nameOf(key: InkKey): Key | undefined {
+  if (key.upArrow) return "up";
+  if (key.downArrow) return "down";
+  if (key.leftArrow) return "left";
+  if (key.rightArrow) return "right";
+  if (key.return) return "enter";
+  if (key.tab) return "tab";
+  if (key.escape) return "escape";
+  return key.backspace || key.delete ? "backspace" : undefined;
+}
+
+function Header({ step }: { step: Step }): ReactElement {
+  const parts = STEPS.map((one, index) =>
+    h(Text, { key: one, bold: one === step, dimColor: one !== step }, `${index > 0 ? " › " : ""}${one}`),
+  );
+  return h(Text, null, h(Text, { color: "green" }, "New order  "), ...parts);
+}
+
+function body(state: WizardState): ReactElement[] {
+  switch (state.step) {
+    case "products":
+      return productsBody(state);
+    case "address":
+      return [h(Text, { key: "address" }, "To: ", h(Text, { color: "cyan" }, state.address), "▏")];
+    case "payment":
+      return PAYMENTS.map(({ method = "later", says }, index) =>
+        choice({ key: method, isChosen: index === state.cursor, text: says, note: method }),
+      );
+    case "confirm":
+      return confirmBody(state);
+  }
+}
+
+function productsBody(state: WizardState): ReactElement[] {
+  return [
+    h(Text, { key: "query" }, "Search: ", h(Text, { color: "cyan" }, state.query), "▏"),
+    ...state.found.map((product, index) =>
+      choice({
+        key: String(product.id),
+        isChosen: index === state.cursor,
+        count: quantityOf(state, product),
+        text: `${clip(clean(product.name), NAME_WIDTH).padEnd(NAME_WIDTH)} ${money(product.price, product.currency).padStart(13)}`,
+        note: `${product.stock_quantity} left`,
+      }),
+    ),
+    ...(state.found.length === 0 ? [h(Text, { key: "none", dimColor: true }, "  nothing found")] : []),
+  ];
+}
+
+function confirmBody({ lines, address, payment }: WizardState): ReactElement[] {
+  return [
+    ...lines.map(({ product, quantity }) =>
+      h(
+        Text,
+        { key: String(product.id), wrap: "truncate" },
+        `  ${String(quantity).padStart(3)} × ${clip(clean(product.name), NAME_WIDTH).padEnd(NAME_WIDTH)} ${money(product.price, product.currency).padStart(13)}`,
+      ),
+    ),
+    h(Text, { key: "to", wrap: "truncate" }, `  to ${address}`),
+    h(Text, { key: "by" }, `  paid ${payment === undefined ? "later" : `by ${payment}`}`),
+  ];
+}
+
+function choice(props: {
+  key: string;
+  isChosen: boolean;
+  text: string;
+  note: string;
+  count?: number;
+}): ReactElement {
+  const { key, isChosen, text, note, count = 0 } = props;
+  const mark = `${isChosen ? "❯" : " "} ${count > 0 ? `${count}×`.padStart(4) : "    "} `;
+  return h(
+    Text,
+    { key, wrap: "truncate", ...(isChosen ? { color: "green" } : {}) },
+    `${mark}${text}  `,
+    h(Text, { dimColor: true }, note),
+  );
+}
+
+function CartLine({ state }: { state: WizardState }): ReactElement {
+  const { lines } = state;
+  const pieces = lines.reduce((sum, { quantity }) => sum + quantity, 0);
+  const currency = lines[0]?.product.currency ?? "";
+  const text =
+    pieces === 0 ? "nothing picked yet" : `${plural(pieces, "piece")}, ${money(subtotalOf(state), currency)}`;
+  return h(Text, { bold: pieces > 0 }, `Cart: ${text}`);
+}

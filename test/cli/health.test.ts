@@ -1,0 +1,213 @@
+import { once } from "node:events";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { settingsOf } from "../../cli/actions/config.ts";
+import { clock, dataDirectory, doctor, nodeVersion, secretsFile } from "../../cli/actions/doctor.ts";
+import { health, look } from "../../cli/actions/health.ts";
+import { openDocs } from "../../cli/actions/open.ts";
+import { createClient } from "../../cli/lib/client.ts";
+import { parseMetrics } from "../../cli/lib/prometheus.ts";
+import { type Shop, startShop } from "../helpers/shop.ts";
+import { act, adminOf, withDirectory } from "./support.ts";
+
+let shop: Shop;
+let env: Record<string, string>;
+beforeAll(async () => {
+  shop = await startShop();
+  env = adminOf(shop);
+});
+afterAll(() => shop?.stop());
+
+describe("molecart health", () => {
+  it("tells of each service, the gateway's node and the sagas", async () => {
+    const run = await act((io) => health({ json: true, interval: 1 }, io), { env });
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    expect(run.json()).toMatchObject({
+      ok: true,
+      status: "healthy",
+      url: shop.url,
+      services: { orders: { status: "healthy", instances: 1 } },
+      gateway: { ready: true, failing: [] },
+      sagas: { under_way: 0, parked: 0 },
+    });
+    const { latency_ms } = Object(run.json()).gateway;
+    expect(latency_ms).toBeGreaterThan(0);
+  });
+
+  it("tells of the gateway's node what its metrics say", async () => {
+    const healthy = { status: "healthy", services: {}, timestamp: "2026-11-20T10:00:00.000Z" };
+    const metrics = [
+      'process_uptime{node="node-1"} 75.5',
+      'process_versions_node{node="node-1",value="24.1.0"} 1',
+      'process_memory_rss{node="node-1"} 1.5e8',
+      'molecart_eventloop_delay_seconds{node="node-1",quantile="0.5"} 0.001',
+      'molecart_eventloop_delay_seconds{node="node-1",quantile="0.99"} 0.02',
+    ];
+    const answers = new Map([
+      ["/health", JSON.stringify(healthy)],
+      ["/health/ready", JSON.stringify({ status: "ready", failing: [] })],
+      ["/metrics", metrics.join("\n")],
+    ]);
+    const server = createServer((req, res) => res.end(answers.get(req.url ?? "")));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const client = createClient(`http://127.0.0.1:${Object(server.address()).port}`);
+    expect(await look(client, false)).toMatchObject({
+      node: { id: "node-1", node_version: "24.1.0", uptime: 75.5, rss: 1.5e8, loop_delay_p99: 0.02 },
+    });
+    server.close();
+    server.closeAllConnections();
+    expect(await look(client, false)).toMatchObject({
+      ok: false,
+      status: "down",
+      error: expect.stringContaining("No shop answers"),
+    });
+  });
+
+  it("needs no login", async () => {
+    const run = await act((io) => health({ url: shop.url, interval: 1 }, io));
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    expect(run.stdout).toMatch(/^http:\/\/127.0.0.1:\d+: healthy\n/);
+    expect(run.stdout).not.toContain("sagas");
+  });
+
+  it("watches in NDJSON until Ctrl-C, also while the shop goes away", async () => {
+    const other = await startShop();
+    const stop = new AbortController();
+    const around = { env: adminOf(other), signal: stop.signal };
+    const watching = act((io) => health({ watch: true, json: true, interval: 0.05 }, io), around);
+    const looks = other.broker.getLocalService("gateway");
+    expect(looks).toBeDefined();
+    await other.stop();
+    stop.abort();
+    const run = await watching;
+    const states = run.lines().map((line) => Object(line).status);
+    expect(states.every((state) => ["healthy", "unhealthy", "degraded", "down"].includes(state))).toBe(true);
+  });
+
+  it("fails when checkout can't work, and says which part is away", async () => {
+    const broken = await startShop();
+    try {
+      await broken.broker.destroyService("payments");
+      const run = await act((io) => health({ json: true, interval: 1 }, io), { env: adminOf(broken) });
+      expect(run.code).toBe(1);
+      expect(run.json()).toMatchObject({
+        ok: false,
+        status: "unhealthy",
+        services: { payments: { instances: 0 } },
+      });
+      const text = await act((io) => health({ interval: 1 }, io), { env: adminOf(broken) });
+      expect(text.stdout).toContain("unhealthy: checkout can't work\n");
+      expect(text.stdout).toMatch(/✗ {2}payments +unhealthy +0\n/);
+    } finally {
+      await broken.stop();
+    }
+  });
+});
+
+describe("Prometheus' text", () => {
+  it("is read with labels, escapes and what is no number", () => {
+    const text = '# HELP a b\na{x="1",y="q\\"\\n\\\\"} 2.5\nb 3\nc +Inf\nd NaN\nnot a line{\n';
+    expect(parseMetrics(text)).toEqual([
+      { name: "a", labels: { x: "1", y: 'q"\n\\' }, value: 2.5 },
+      { name: "b", labels: {}, value: 3 },
+      { name: "c", labels: {}, value: Number.POSITIVE_INFINITY },
+      { name: "d", labels: {}, value: Number.NaN },
+    ]);
+  });
+});
+
+describe("molecart doctor", () => {
+  it("finds nothing wrong with a shop in order", async () => {
+    await withDirectory(async (DATA_DIR) => {
+      const run = await act((io) => doctor({ json: true }, io), { env: { ...env, DATA_DIR } });
+      expect(run).toMatchObject({ code: 0, stderr: "" });
+      const { ok, findings } = Object(run.json());
+      expect(ok).toBe(true);
+      expect(findings.map((finding: object) => Object(finding).check)).toEqual([
+        "Node",
+        "configuration",
+        "DATA_DIR",
+        "secrets",
+        "logins",
+        "port",
+        "shop",
+        "clock",
+        "services",
+      ]);
+    });
+  });
+
+  it("says what is wrong and what to do", async () => {
+    await withDirectory(async (DATA_DIR) => {
+      const secrets = join(DATA_DIR, "secrets.json");
+      await writeFile(secrets, "{}", { mode: 0o644 });
+      await chmod(secrets, 0o644);
+      const run = await act((io) => doctor({ url: "http://127.0.0.1:9" }, io), {
+        env: { DATA_DIR, PORT: "no" },
+      });
+      expect(run.code).toBe(1);
+      expect(run.stdout).toContain(`✗ secrets        ${secrets} can be read by others (mode 644)\n`);
+      expect(run.stdout).toContain(`→ chmod 600 ${secrets}\n`);
+      expect(run.stdout).toMatch(/✗ configuration .*PORT must be a whole number/);
+      expect(run.stdout).toMatch(/✗ shop +No shop answers/);
+    });
+  });
+
+  it("knows Node's versions, clocks, and files that are not there yet", async () => {
+    expect(nodeVersion("20.1.0")).toMatchObject({ status: "fail" });
+    expect(nodeVersion("24.0.0")).toMatchObject({ status: "ok" });
+    const now = Date.parse("2026-11-20T10:00:00Z");
+    const at = (seconds: number) => new Date(now + seconds * 1000).toUTCString();
+    expect(clock(at(0), now, now + 10)).toMatchObject({ status: "ok" });
+    expect(clock(at(90), now, now + 10)).toMatchObject({
+      status: "fail",
+      message: expect.stringContaining("90 s ahead of"),
+    });
+    expect(clock(at(-91), now, now + 10)).toMatchObject({
+      status: "fail",
+      message: expect.stringContaining("90 s behind"),
+    });
+    expect(clock(null, now, now)).toMatchObject({ status: "warn" });
+    await withDirectory(async (directory) => {
+      const none = { DATA_DIR: join(directory, "none") };
+      expect(await dataDirectory(none)).toMatchObject({ status: "ok" });
+      expect(await secretsFile(none)).toMatchObject({ status: "ok" });
+      await mkdir(none.DATA_DIR);
+      expect(await dataDirectory(none)).toMatchObject({ status: "ok" });
+    });
+  });
+});
+
+describe("molecart config show", () => {
+  it("masks what is secret", () => {
+    const settings = settingsOf({
+      DATABASE_URL: "postgres://shop:hunter2@db:5432/shop",
+      MONGO_URL: "mongodb://root:hunter2@a:1,b:2/molecart",
+      JWT_SECRET: "hunter2hunter2hunter2hunter2hunter2",
+      ADMIN_EMAIL: "a@example.com",
+      ADMIN_PASSWORD: "hunter2",
+      PORT: "9000",
+    });
+    expect(JSON.stringify(settings)).not.toContain("hunter2");
+    expect(settings).toMatchObject({
+      PORT: 9000,
+      DATABASE_URL: "postgres://shop:********@db:5432/shop",
+      MONGO_URL: "mongodb://root:********@a:1,b:2/molecart",
+      ADMIN_EMAIL: "a@example.com",
+    });
+  });
+
+  it("says all that is wrong", () => {
+    expect(() => settingsOf({ PORT: "x", LOG_LEVEL: "loud" })).toThrow(/PORT.*\n.*LOG_LEVEL/);
+  });
+});
+
+describe("molecart open docs", () => {
+  it("prints the address where there is no terminal", async () => {
+    const run = await act((io) => openDocs({}, io), { env });
+    expect(run).toMatchObject({ code: 0, stdout: `${shop.url}/api/docs\n`, stderr: "" });
+  });
+});

@@ -1,0 +1,259 @@
+import { afterEach, describe, expect, it } from "@jest/globals";
+import { cleanup, render } from "ink-testing-library";
+import { createElement as h } from "react";
+import { FlowFigures } from "../../cli/actions/flow-figures.ts";
+import type { HealthReport } from "../../cli/actions/health.ts";
+import type { Draft } from "../../cli/actions/order-place.ts";
+import { progressOf } from "../../cli/lib/progress.ts";
+import { FlowScreen } from "../../cli/ui/flow-screen.ts";
+import { HealthScreen } from "../../cli/ui/health-screen.ts";
+import { OrderScreen } from "../../cli/ui/order-screen.ts";
+import { OrderWizard } from "../../cli/ui/order-wizard.ts";
+import { ProgressBar } from "../../cli/ui/progress-bar.ts";
+import type { Order } from "../../services/orders/orders.contract.ts";
+import type { Product } from "../../services/products/products.contract.ts";
+import { eventually } from "../helpers/client.ts";
+
+afterEach(cleanup);
+
+const AT = "2026-11-20T10:00:00.000Z";
+const NOTHING_ELSE = {
+  description: "",
+  category: null,
+  category_id: null,
+  images: [],
+  created_at: AT,
+  updated_at: AT,
+};
+const LAMP: Product = {
+  id: 1,
+  sku: "LAMP",
+  name: "Oak lamp",
+  price: 12.5,
+  currency: "EUR",
+  stock_quantity: 2,
+  ...NOTHING_ELSE,
+};
+const MUG: Product = {
+  id: 2,
+  sku: "MUG",
+  name: "Ceramic mug",
+  price: 4.1,
+  currency: "EUR",
+  stock_quantity: 9,
+  ...NOTHING_ELSE,
+};
+
+/** A frame without colours, its lines without the blanks at their end. */
+const plain = (frame: string | undefined) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are
+  (frame ?? "").replace(/\u001b\[[0-9;]*m/g, "").replace(/ +$/gm, "");
+
+describe("health --watch", () => {
+  const report: HealthReport = {
+    ok: true,
+    status: "degraded",
+    url: "http://shop.example",
+    services: {
+      gateway: { status: "healthy", instances: 2 },
+      cart: { status: "unhealthy", instances: 0 },
+    },
+    gateway: { latency_ms: 4.2, ready: false, failing: ["cart: redis"] },
+    node: { id: "node-1", node_version: "24.0.0", uptime: 3700, rss: 123_456_789, loop_delay_p99: 0.0123 },
+    sagas: { under_way: 3, parked: 1 },
+    checked_at: AT,
+  };
+
+  it("shows each service, the gateway, its node and the sagas", () => {
+    expect(plain(render(h(HealthScreen, { report })).lastFrame())).toBe(
+      [
+        "DEGRADED  http://shop.example",
+        "10:00:00 UTC · Ctrl-C ends",
+        "",
+        "gateway        healthy     × 2",
+        "cart           unhealthy   × 0",
+        "",
+        "gateway        4.2 ms, not ready: cart: redis",
+        "node           node-1, Node 24.0.0, up 1 h 1 min, 123 MB, event loop p99 12 ms",
+        "sagas          3 under way, 1 parked",
+      ].join("\n"),
+    );
+  });
+
+  it("shows that the shop is down", () => {
+    const down = {
+      ...report,
+      ok: false,
+      status: "down" as const,
+      services: {},
+      gateway: null,
+      node: null,
+      sagas: null,
+      error: "No answer.",
+    };
+    const frame = plain(render(h(HealthScreen, { report: down })).lastFrame());
+    expect(frame).toMatch(/^DOWN {2}http:\/\/shop.example\n.*\nNo answer\.\n/);
+  });
+});
+
+describe("a bar of progress", () => {
+  it("has rate and time left, and no end where nobody knows it", () => {
+    const half = progressOf("product", 60, 100, 20, 10);
+    expect(plain(render(h(ProgressBar, { progress: half })).lastFrame())).toBe(
+      `${"█".repeat(36)}${"░".repeat(24)} 60 %\n60 of 100 products, 4/s, 10 s left`,
+    );
+    const open = progressOf("byte", 5000, undefined, 0, 2, "asked to wait 3 s");
+    expect(plain(render(h(ProgressBar, { progress: open })).lastFrame())).toBe(
+      "5,000 bytes, 2,500/s, asked to wait 3 s",
+    );
+  });
+});
+
+describe("order flow", () => {
+  it("shows figures and the last seconds", () => {
+    const figures = new FlowFigures(4);
+    figures.add("visits");
+    figures.fail("SERVICE_UNAVAILABLE");
+    const frame = plain(render(h(FlowScreen, { report: figures.report(), rates: [0, 2, 4] })).lastFrame());
+    expect(frame).toContain("█".repeat(15));
+    expect(frame).toContain(" 25 %\n");
+    expect(frame).toContain("failed     1: SERVICE_UNAVAILABLE × 1\n");
+    expect(frame).toContain("orders/s   ▁▅█\n");
+    expect(frame.split("\n").length).toBeLessThanOrEqual(24);
+  });
+});
+
+describe("order watch", () => {
+  it("shows where the order is and how it came there", () => {
+    const order: Order = {
+      id: "0",
+      number: "MC-000042",
+      user_id: "0",
+      status: "pending",
+      items: [],
+      subtotal: 5,
+      shipping: 0,
+      tax: 0,
+      total_amount: 5,
+      refunded_amount: 0,
+      currency: "EUR",
+      shipping_address: "-",
+      payment: null,
+      reserved_until: "2026-11-20T10:15:00.000Z",
+      cancel_reason: null,
+      synthetic: false,
+      created_at: AT,
+      updated_at: AT,
+      history: [
+        { at: AT, from: null, to: "pending", reason: "a \u001b[31mred\u001b[0m herring", by: "customer" },
+      ],
+    };
+    const saga = {
+      order_id: "0",
+      number: "MC-000042",
+      kind: "checkout",
+      state: "running" as const,
+      step: "charge",
+      attempts: 2,
+      last_error: null,
+      owner: null,
+      created_at: AT,
+      updated_at: AT,
+    };
+    const frame = plain(render(h(OrderScreen, { sight: { order, saga } })).lastFrame());
+    expect(frame).toMatch(/^MC-000042 {2}pending {2}5.00 EUR\n/);
+    // What a customer wrote can't colour or move anything.
+    expect(frame).toContain("10:00:00  ● pending  a  [31mred [0m herring, by customer\n");
+    expect(frame).toContain("checkout running, at charge, 2 tries\n");
+    expect(frame).toContain("stock reserved until 10:15:00 UTC\n");
+  });
+});
+
+describe("the wizard of order place", () => {
+  const KEYS = {
+    up: "\u001b[A",
+    down: "\u001b[B",
+    right: "\u001b[C",
+    left: "\u001b[D",
+    enter: "\r",
+    tab: "\t",
+    backspace: "\u007f",
+  };
+
+  function open(address = "") {
+    const asked: string[] = [];
+    const ended: (Draft | undefined)[] = [];
+    const screen = render(
+      h(OrderWizard, {
+        search: async (words) => {
+          asked.push(words);
+          return [LAMP, MUG].filter(({ name }) => name.toLowerCase().includes(words));
+        },
+        address,
+        payment: undefined,
+        done: (draft) => ended.push(draft),
+        rest: 0,
+      }),
+    );
+    const shows = (text: string) => eventually(async () => plain(screen.lastFrame()).includes(text));
+    const press = (keys: string) => screen.stdin.write(keys);
+    return { asked, ended, shows, press, frame: () => plain(screen.lastFrame()) };
+  }
+
+  it("leads from the search to the draft", async () => {
+    const { asked, ended, shows, press, frame } = open();
+    await shows("Oak lamp");
+    press("mux");
+    await shows("nothing found");
+    press(KEYS.backspace);
+    await shows("❯      Ceramic mug");
+    expect(asked).toEqual(["", "mux", "mu"]);
+    press(KEYS.enter);
+    await shows("❯   1× Ceramic mug");
+    press(KEYS.right);
+    await shows("Cart: 2 pieces, 8.20 EUR");
+    press(KEYS.tab);
+    await shows("To: ▏");
+    press(KEYS.enter);
+    await shows("Where should it go?");
+    press("12 Row");
+    await shows("To: 12 Row▏");
+    press(KEYS.enter);
+    await shows("❯      Visa: succeeds");
+    press(KEYS.down);
+    await shows("❯      Mastercard");
+    press(KEYS.enter);
+    await shows("paid by pm_card_mastercard");
+    expect(frame()).toContain("  2 × Ceramic mug");
+    expect(ended).toEqual([]);
+    press(KEYS.enter);
+    expect(ended).toEqual([
+      { lines: [{ product: MUG, quantity: 2 }], address: "12 Row", payment: "pm_card_mastercard" },
+    ]);
+  });
+
+  it("lets nobody pick more than there is, nor go on with nothing", async () => {
+    const { ended, shows, press } = open("12 Row");
+    await shows("Oak lamp");
+    press(KEYS.tab);
+    await shows("Pick a product first.");
+    press(KEYS.enter);
+    await shows("❯   1× Oak lamp");
+    press(KEYS.enter);
+    await shows("❯   2× Oak lamp");
+    press(KEYS.enter);
+    await shows("There are only 2 of it.");
+    press(KEYS.left);
+    await shows("❯   1× Oak lamp");
+    press(KEYS.left);
+    await shows("nothing picked yet");
+    expect(ended).toEqual([]);
+  });
+
+  it("ends with nothing at Ctrl-C", async () => {
+    const { ended, shows, press } = open();
+    await shows("Oak lamp");
+    press("\u0003");
+    expect(ended).toEqual([undefined]);
+  });
+});

@@ -1,0 +1,161 @@
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { parse } from "yaml";
+import { loadConfig, SERVICE_NAMES } from "../../lib/config.ts";
+import { SECRETS } from "../helpers/env.ts";
+import { at, fields, list, type Value } from "../helpers/kustomize.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
+const compose = (file: string): Value => parse(read(file), { merge: true });
+
+const base = compose("docker-compose.yml");
+const prod = compose("docker-compose.prod.yml");
+const tls = compose("docker-compose.tls.yml");
+const services = Object.entries(fields(at(base, "services")));
+const nodes = services.filter(([name]) => SERVICE_NAMES.some((one) => one === name));
+const STORES = ["postgres", "redis", "mongo", "nats"];
+const VARIABLES = Object.keys(loadConfig({}, { databaseUrl: "", secrets: SECRETS })).filter((name) =>
+  /^[A-Z]/.test(name),
+);
+
+/** What a store's variable takes beside a secret: the network it is in. */
+const WAYS = new Map([
+  ["DATABASE_URL_FILE", "postgres"],
+  ["REDIS_URL_FILE", "redis"],
+  ["MONGO_URL_FILE", "mongo"],
+  ["NATS_PASSWORD_FILE", "bus"],
+]);
+
+describe("docker-compose.yml", () => {
+  it("runs each service in a container of its own", () => {
+    expect(nodes.map(([name]) => name).sort()).toEqual([...SERVICE_NAMES].sort());
+    for (const [name, node] of nodes) expect(at(node, "environment", "SERVICES")).toBe(name);
+  });
+
+  it("publishes nginx and nothing else", () => {
+    const published = services.filter(([, service]) => "ports" in fields(service)).map(([name]) => name);
+    expect(published).toEqual(["nginx"]);
+  });
+
+  it.each(STORES)("has %s in an internal network only", (store) => {
+    const networks = list(at(base, "services", store, "networks")).map(String);
+    expect(networks).toHaveLength(1);
+    for (const network of networks) expect(at(base, "networks", network)).toEqual({ internal: true });
+  });
+
+  it.each(nodes)("gives %s the secrets and networks that it has a use for", (_name, node) => {
+    const environment = fields(at(node, "environment"));
+    const files = Object.entries(environment).filter(([name]) => name.endsWith("_FILE"));
+    expect(files.map(([, path]) => path).sort()).toEqual(
+      list(at(node, "secrets"))
+        .map((name) => `/run/secrets/${name}`)
+        .sort(),
+    );
+    for (const [variable, network] of WAYS)
+      expect([network, list(at(node, "networks")).includes(network)]).toEqual([
+        network,
+        variable in environment,
+      ]);
+  });
+
+  it.each(nodes)("tells %s nothing that the configuration doesn't know", (_name, node) => {
+    const names = Object.keys(fields(at(node, "environment"))).map((name) => name.replace(/_FILE$/, ""));
+    expect(names.filter((name) => !VARIABLES.includes(name))).toEqual([]);
+  });
+
+  it.each(services)("limits %s and knows whether it is healthy", (name, service) => {
+    expect(at(service, "deploy", "resources", "limits")).toEqual({
+      cpus: expect.any(String),
+      memory: expect.any(String),
+    });
+    // The nodes' own health check is the image's.
+    const isNode = SERVICE_NAMES.some((one) => one === name);
+    expect("healthcheck" in fields(service)).toBe(!isNode);
+    expect(at(service, "security_opt")).toEqual(["no-new-privileges:true"]);
+  });
+
+  it.each(nodes)("runs %s without rights, on a file system that is read only", (_name, node) => {
+    expect(node).toMatchObject({ read_only: true, cap_drop: ["ALL"] });
+  });
+
+  it("gives a node longer to stop than it takes to drain", () => {
+    const grace = nodes.map(([, node]) => Number.parseInt(String(at(node, "stop_grace_period")), 10) * 1000);
+    const { SHUTDOWN_TIMEOUT } = loadConfig({}, { databaseUrl: "", secrets: SECRETS });
+    expect(Math.min(...grace)).toBeGreaterThan(2 * SHUTDOWN_TIMEOUT);
+  });
+});
+
+describe("docker-compose.prod.yml", () => {
+  const changes = Object.entries(fields(at(prod, "services")));
+
+  it("runs each service twice, from a released image, and brings everything back", () => {
+    for (const name of SERVICE_NAMES) {
+      expect(at(prod, "services", name, "deploy", "replicas")).toBe(2);
+      expect(at(prod, "services", name, "image")).toMatch(/^\$\{MOLECART_IMAGE:\?/);
+    }
+    const restart = changes
+      .filter(([name]) => name !== "migrate")
+      .map(([, service]) => at(service, "restart"));
+    expect(new Set(restart)).toEqual(new Set(["always"]));
+    expect(changes).toHaveLength(services.length + 1);
+  });
+
+  it("publishes no store", () => {
+    for (const [, service] of [...changes, ...Object.entries(fields(at(tls, "services")))].filter(
+      ([name]) => name !== "nginx",
+    ))
+      expect(fields(service)).not.toHaveProperty("ports");
+  });
+
+  it("migrates before the services with a schema start, and nowhere else", () => {
+    const off = changes
+      .filter(([, service]) => at(service, "environment", "MIGRATE") === "off")
+      .map(([name]) => name);
+    const withSchema = nodes.filter(([, node]) => "DATABASE_URL_FILE" in fields(at(node, "environment")));
+    expect(off.sort()).toEqual(withSchema.map(([name]) => name).sort());
+    for (const name of off)
+      expect(at(prod, "services", name, "depends_on", "migrate", "condition")).toBe(
+        "service_completed_successfully",
+      );
+  });
+});
+
+describe(".env.example", () => {
+  const text = read(".env.example");
+  /** What stands there to be set, commented out or not. */
+  const offered = [...text.matchAll(/^#?([A-Z_]+)=/gm)].map(([, name]) => String(name));
+  const asked = new Set(
+    [read("docker-compose.yml"), read("docker-compose.prod.yml"), read("docker-compose.tls.yml")]
+      .flatMap((file) => [...file.matchAll(/(?<!\$)\$\{([A-Z_]+)/g)])
+      .map(([, name]) => String(name)),
+  );
+
+  it("names every variable of the configuration", () => {
+    const named = new Set(text.match(/\b[A-Z][A-Z_]+\b/g));
+    expect(VARIABLES.filter((name) => !named.has(name))).toEqual([]);
+  });
+
+  it("offers what the compose files ask for, and no more", () => {
+    expect([...asked].sort()).toEqual(offered.sort());
+  });
+
+  it("shows the configuration's own defaults", () => {
+    const own = { databaseUrl: "", secrets: SECRETS };
+    const defaults = new Map(Object.entries(loadConfig({}, own)));
+    const shown = [...text.matchAll(/^#([A-Z_]+)=(.*)$/gm)].filter(([, name]) =>
+      VARIABLES.includes(String(name)),
+    );
+    expect(shown.length).toBeGreaterThan(10);
+    for (const [, name = "", value = ""] of shown.filter(([, name]) => name !== "LOG_FORMAT"))
+      expect([name, Reflect.get(loadConfig({ [name]: value }, own), name)]).toEqual([
+        name,
+        defaults.get(name),
+      ]);
+  });
+
+  it("holds no secret", () => {
+    expect(offered.filter((name) => /(SECRET|PASSWORD|TOKEN|_URL)$/.test(name))).toEqual([]);
+  });
+});
