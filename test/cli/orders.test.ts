@@ -193,9 +193,10 @@ describe("molecart order watch", () => {
   it("ends at Ctrl-C", async () => {
     const order = await placed();
     const stop = new AbortController();
-    const watching = act((io) => watchOrder(order.number, {}, io), { env, signal: stop.signal });
-    stop.abort();
-    expect([0, 2]).toContain((await watching).code);
+    const seen = () => stop.abort();
+    const run = await act((io) => watchOrder(order.number, {}, io), { env, signal: stop.signal, seen });
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    expect(run.stdout).toContain("pending  by customer\n");
   });
 });
 

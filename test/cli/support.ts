@@ -21,13 +21,18 @@ export interface Around {
   /** What comes on stdin; nobody is there without it. */
   input?: string;
   signal?: AbortSignal;
+  /** Is told all that stands on stdout, whenever something comes. */
+  seen?: (stdout: string) => void;
 }
 
 /** Runs an action in this process as `run` does, without a terminal. */
 export async function act(action: (io: Io) => Promise<number>, around: Around = {}): Promise<Ran> {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   const chunks = { stdout: "", stderr: "" };
-  stdout.on("data", (chunk: Buffer) => (chunks.stdout += chunk.toString()));
+  stdout.on("data", (chunk: Buffer) => {
+    chunks.stdout += chunk.toString();
+    around.seen?.(chunks.stdout);
+  });
   stderr.on("data", (chunk: Buffer) => (chunks.stderr += chunk.toString()));
   stdin.end(around.input ?? "");
   const env = { XDG_CONFIG_HOME: "/nonexistent", DATA_DIR: "/nonexistent", ...around.env };

@@ -107,11 +107,11 @@ const pids = ({ nodes, servers }: ClusterState) => [
 
     process.kill(pidOf(running, "orders-1") ?? 0, "SIGKILL");
     await eventually(async () => output.includes("orders-1 has ended (SIGKILL)"));
-    expect(pidOf(await state(), "orders-1")).toBeNull();
+    await eventually(async () => pidOf(await state(), "orders-1") === null);
     cluster.kill("SIGHUP");
     const revived = await eventually(async () => {
       const now = await state();
-      return pidOf(now, "orders-1") && now;
+      return pidOf(now, "orders-1") ? now : undefined;
     });
     expect(pidOf(revived, "orders-1")).not.toBe(pidOf(running, "orders-1"));
     expect(pidOf(revived, "orders-2")).toBe(pidOf(running, "orders-2"));

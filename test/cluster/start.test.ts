@@ -40,6 +40,18 @@ const LAYOUT = {
     });
   });
 
+  it("tells of each node's health and figures, on a port of its own", async () => {
+    for (const name of Object.keys(LAYOUT)) {
+      const [live, metrics, other] = await Promise.all(
+        ["/health/live", "/metrics", "/api/products"].map((path) => fetch(`${cluster.probe(name)}${path}`)),
+      );
+      expect([live?.status, metrics?.status, other?.status]).toEqual([200, 200, 404]);
+      const text = (await metrics?.text()) ?? "";
+      expect(text).toMatch(new RegExp(`^moleculer_broker_started\\{.*node="${name}".*\\} 1$`, "m"));
+      expect(text).not.toContain("hostname");
+    }
+  });
+
   it("applied each migration once, and made one admin", async () => {
     const schemas = ["users", "products", "inventory", "orders", "payments"];
     for (const schema of schemas) {

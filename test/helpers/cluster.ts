@@ -32,6 +32,8 @@ export interface Cluster {
   node: (name: string) => NodeProcess;
   /** Starts a node, and waits until it is ready; one that runs is killed before. */
   start: (name: string, env?: Record<string, string>) => Promise<NodeProcess>;
+  /** Where a node tells of itself: `/health/ready`, `/metrics`. */
+  probe: (name: string) => string;
   /** What a node says of itself: empty when it is ready, undefined when it doesn't answer. */
   failing: (name: string) => Promise<string[] | undefined>;
   /** Asks Postgres itself, past what may be broken. */
@@ -105,6 +107,7 @@ export async function startCluster(
           NODE_ID: name,
           SERVICES: layout[name] ?? "",
           HEALTH_PORT: port,
+          METRICS_PORT: port,
           ...env,
           ...more,
         },
@@ -133,7 +136,8 @@ export async function startCluster(
       },
       node: nodeOf,
       start,
-      failing: (name) => failingOf(ports.get(name) ?? ""),
+      probe: (name) => `http://127.0.0.1:${ports.get(name)}`,
+      failing: (name) => failingOf(`http://127.0.0.1:${ports.get(name)}`),
       async sql<R extends pg.QueryResultRow>(text: string, values: unknown[] = []) {
         const result = await pool?.query<R>(text, values);
         return result?.rows ?? [];
@@ -156,9 +160,9 @@ export async function healthy(cluster: Pick<Cluster, "url">, timeout = 20_000): 
   }, timeout);
 }
 
-async function failingOf(port: string): Promise<string[] | undefined> {
+async function failingOf(probe: string): Promise<string[] | undefined> {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/health/ready`);
+    const response = await fetch(`${probe}/health/ready`);
     const { failing }: { failing: string[] } = JSON.parse(await response.text());
     return response.ok ? [] : failing;
   } catch {

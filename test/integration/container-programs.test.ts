@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { resolve } from "node:path";
+import { beforeAll, describe, expect, it } from "@jest/globals";
+import pg from "pg";
+import { freePort } from "../helpers/node-process.ts";
+
+/** The small programs that the image and the manifests start, as they start them. */
+
+const ROOT = resolve(import.meta.dirname, "../..");
+
+interface Program {
+  child: ChildProcess;
+  output: () => string;
+  /** Resolves when it has written that. */
+  wrote: (text: string) => Promise<void>;
+  /** Resolves when it has ended. */
+  exit: Promise<number | null>;
+}
+
+function start(args: readonly string[], env: Record<string, string> = {}): Program {
+  const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  const closed = once(child, "close");
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  return {
+    child,
+    output: () => output,
+    async wrote(text) {
+      while (!output.includes(text)) {
+        const more = await Promise.race([once(child.stdout, "data"), closed.then(() => undefined)]);
+        if (!more && !output.includes(text)) throw new Error(`It ended without "${text}":\n${output}`);
+      }
+    },
+    exit: closed.then(() => child.exitCode),
+  };
+}
+
+describe("docker/migrate.ts", () => {
+  let url: string;
+
+  beforeAll(async () => {
+    const server = new URL(process.env.TEST_DATABASE_URL ?? "");
+    const name = `unmigrated_${randomBytes(6).toString("hex")}`;
+    const admin = new pg.Client({ connectionString: server.href });
+    await admin.connect();
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE template0`);
+    await admin.end();
+    server.pathname = `/${name}`;
+    url = server.href;
+  });
+
+  it("migrates every service and ends, and whoever waits for that ends then", async () => {
+    const waiting = start(["docker/migrate.ts", "--wait", "orders"], { DATABASE_URL: url });
+    await waiting.wrote("orders: waiting for its migrations");
+    expect(waiting.child.exitCode).toBeNull();
+
+    const first = start(["docker/migrate.ts"], { DATABASE_URL: url });
+    expect(await first.exit).toBe(0);
+    expect(first.output().match(/^\w+: applied /gm)).toHaveLength(5);
+    expect(await waiting.exit).toBe(0);
+
+    const second = start(["docker/migrate.ts", "users"], { DATABASE_URL: url });
+    expect(await second.exit).toBe(0);
+    expect(second.output()).toBe("users: up to date\n");
+  });
+
+  it("waits for a database that is not there yet, until it is told to stop", async () => {
+    const DATABASE_URL = `postgres://nobody@127.0.0.1:${await freePort()}/none`;
+    const program = start(["docker/migrate.ts"], { DATABASE_URL });
+    await program.wrote("users: SequelizeConnectionRefusedError");
+    program.child.kill("SIGTERM");
+    expect(await program.exit).toBe(143);
+  });
+
+  it("says what is missing", async () => {
+    const program = start(["docker/migrate.ts"]);
+    expect(await program.exit).toBe(2);
+    expect(program.output()).toContain("DATABASE_URL is required");
+  });
+});
+
+describe("docker/healthcheck.ts", () => {
+  /** Checks a node whose readiness has that status. */
+  async function check(status: number): Promise<{ code: number | null; output: string }> {
+    const node = createServer((req, res) => {
+      res.writeHead(req.url === "/health/ready" ? status : 404).end(`status ${status}`);
+    }).listen(0, "127.0.0.1");
+    await once(node, "listening");
+    const address = node.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const program = start(["docker/healthcheck.ts"], { PORT: "1", HEALTH_PORT: String(port) });
+    const code = await program.exit;
+    node.close();
+    return { code, output: program.output() };
+  }
+
+  it("is well where the node is ready, and only there, and says why", async () => {
+    expect(await check(200)).toEqual({ code: 0, output: "status 200" });
+    expect(await check(503)).toEqual({ code: 1, output: "status 503" });
+  });
+
+  it("is ill where nobody answers", async () => {
+    const program = start(["docker/healthcheck.ts"], { PORT: String(await freePort()) });
+    expect(await program.exit).toBe(1);
+    expect(program.output()).toContain("ECONNREFUSED");
+  });
+});
+
+describe("docker/signals.ts", () => {
+  const run = (script: string) =>
+    start(["--import", "./docker/signals.ts", "--eval", `${script}; console.log("up")`]);
+
+  it("ends a process that doesn't listen yet", async () => {
+    const program = run("setInterval(() => {}, 1000)");
+    await program.wrote("up");
+    program.child.kill("SIGTERM");
+    expect(await program.exit).toBe(143);
+  });
+
+  it("leaves it to the broker once that listens", async () => {
+    const program = run(
+      'process.on("SIGTERM", () => setImmediate(() => process.exit(7))); setInterval(() => {}, 1000)',
+    );
+    await program.wrote("up");
+    program.child.kill("SIGTERM");
+    expect(await program.exit).toBe(7);
+  });
+});
