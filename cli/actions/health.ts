@@ -1,13 +1,13 @@
 import { gatewayContract, Health } from "../../services/gateway/gateway.contract.ts";
 import { ordersContract } from "../../services/orders/orders.contract.ts";
-import type { Client } from "../lib/client.ts";
-import { CliError, EXIT, ShopUnreachable } from "../lib/errors.ts";
+import { type Client, createClient } from "../lib/client.ts";
+import { Cancelled, CliError, EXIT } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { CommonOptions } from "../lib/options.ts";
 import { bytes, duration, table } from "../lib/output.ts";
 import { waited } from "../lib/patience.ts";
 import { parseMetrics, sampleValue } from "../lib/prometheus.ts";
-import { openSession, openShop, type Session } from "../lib/session.ts";
+import { findShop, openSession, type Session } from "../lib/session.ts";
 
 export interface HealthOptions extends CommonOptions {
   watch?: boolean;
@@ -45,17 +45,15 @@ interface NodeReport {
 
 /** Shows the shop's health, once or again and again. @returns the exit code */
 export async function health(options: HealthOptions, io: Io): Promise<number> {
-  const shop = await openShop(options, io).catch((error: unknown) => {
-    // Whoever watches wants to see it come up.
-    if (options.watch && error instanceof ShopUnreachable) return undefined;
-    throw error;
-  });
+  const { url } = await findShop(options, io.env);
+  const anonymous = createClient(url, { signal: io.signal });
+  // Whoever watches wants to see it come up.
+  if (!options.watch) await anonymous.reach();
   // What only an admin sees is left out for others, and not asked for again.
   const session = await openSession(options, io).catch(ignoreRefusal);
+  const client = session?.client ?? anonymous;
   try {
-    const client = session?.client ?? shop;
     if (options.watch) return await watch(options, client, session !== undefined, io);
-    if (!client) throw new ShopUnreachable("there", "no answer");
     const report = await look(client, session !== undefined);
     if (options.json) io.printJson(report);
     else for (const line of healthLines(report)) io.print(line);
@@ -70,25 +68,21 @@ function ignoreRefusal(error: unknown): Session | undefined {
   throw error;
 }
 
-async function watch(
-  options: HealthOptions,
-  first: Client | undefined,
-  isAdmin: boolean,
-  io: Io,
-): Promise<number> {
-  const draw = io.canDraw && !options.json ? await openHealthScreen(io) : undefined;
-  let client = first;
+async function watch(options: HealthOptions, client: Client, isAdmin: boolean, io: Io): Promise<number> {
+  const screen = io.canDraw && !options.json ? await openHealthScreen(io) : undefined;
   let last: HealthReport | undefined;
   do {
-    client ??= await openShop(options, io).catch(() => undefined);
-    const report = client ? await look(client, isAdmin) : downReport("", "no answer");
-    if (io.signal.aborted) break;
+    const report = await look(client, isAdmin).catch((error: unknown) => {
+      if (error instanceof Cancelled) return undefined;
+      throw error;
+    });
+    if (!report) break;
     last = report;
     if (options.json) io.printLine(report);
-    else if (draw) draw.show({ report });
+    else if (screen) screen.show({ report });
     else io.print(summaryLine(report));
   } while (await waited(options.interval, io.signal));
-  await draw?.end();
+  await screen?.end();
   return last?.ok ? EXIT.ok : EXIT.failed;
 }
 
@@ -128,7 +122,7 @@ export async function look(client: Client, isAdmin: boolean): Promise<HealthRepo
       checked_at: new Date().toISOString(),
     };
   } catch (error) {
-    if (!(error instanceof CliError)) throw error;
+    if (!(error instanceof CliError) || error instanceof Cancelled) throw error;
     return downReport(client.url, error.message);
   }
 }

@@ -73,6 +73,7 @@ export async function startCluster(
     ]);
     postgres = own;
     pool = new pg.Pool({ connectionString: own.url, max: 2 });
+    pool.on("error", () => undefined);
     const url = new URL(own.url);
     const broken = await startProxy(Number(url.port));
     proxy = broken;
