@@ -42,12 +42,12 @@ export const Timestamp = () =>
   Type.Refine(
     Type.String({ format: "date-time", examples: ["2026-11-20T10:00:00.000Z"] }),
     isInstant,
-    () => "must be a time from 1970 to 9999",
+    () => "must be a time from 1900 to 9999",
   );
 
 function isInstant(text: string): boolean {
   const time = Date.parse(text);
-  return time >= 0 && time < Date.UTC(10_000, 0);
+  return time >= Date.UTC(1900, 0) && time < Date.UTC(10_000, 0);
 }
 
 export const Quantity = () => Type.Integer({ minimum: 1, maximum: 10_000, examples: [1] });

@@ -37,11 +37,15 @@ function check(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);
 }
 
+function reasonOf(error: unknown): string {
+  return error instanceof Error && error.cause ? String(error.cause) : String(error);
+}
+
 /** Sends until there is an answer that is final. */
 async function insist(send: () => Promise<Answer>): Promise<{ answer: Answer; tries: number }> {
   const deadline = Date.now() + PATIENCE;
   for (let tries = 1; ; tries++) {
-    const answer = await send().catch((error: unknown) => String(error));
+    const answer = await send().catch((error: unknown) => reasonOf(error));
     const isFinal =
       typeof answer !== "string" &&
       answer.status < 500 &&

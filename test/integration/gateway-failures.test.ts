@@ -78,8 +78,8 @@ describe("an answer to a failure of ours", () => {
     [
       "a lost node",
       () => new Errors.RequestRejectedError({ action: SECRET, nodeID: SECRET }),
-      503,
-      "SERVICE_UNAVAILABLE",
+      504,
+      "TIMEOUT",
     ],
     [
       "a full queue",

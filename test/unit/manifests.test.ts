@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
@@ -8,6 +9,7 @@ import { loadConfig, SERVICE_NAMES } from "../../lib/config.ts";
 import { SECRETS } from "../helpers/env.ts";
 import { at, build, fields, list, type Resource, type Value } from "../helpers/kustomize.ts";
 
+const require = createRequire(import.meta.url);
 const ROOT = resolve(import.meta.dirname, "../..");
 const KUSTOMIZATIONS = ["k8s/base", "k8s/overlays/local", "k8s/overlays/production"];
 
@@ -16,7 +18,8 @@ async function schemaOf({ apiVersion, kind }: Resource): Promise<(data: unknown)
   const [group = "", version] = apiVersion.includes("/") ? apiVersion.split("/") : ["core", apiVersion];
   const part = (text = "") => text.charAt(0).toUpperCase() + text.slice(1);
   const name = `IoK8sApi${part(group.split(".")[0])}${part(version)}${kind}`;
-  const { validate } = await import(`kubernetes-models/_schemas/${name}`);
+  // The package exports its models, not the plain schemas under them.
+  const { validate } = require(resolve(ROOT, "node_modules/kubernetes-models/_schemas", `${name}.js`));
   return validate;
 }
 
