@@ -1,4 +1,6 @@
-import { QueryTypes, type Sequelize, type Transaction } from "sequelize";
+import pg from "pg";
+import type { Sequelize, Transaction } from "sequelize";
+import { connectionOf, isStalePlan, runStatement } from "./statements.ts";
 
 /** SQLSTATEs after which a transaction that was rolled back may simply be run again. */
 const RETRYABLE = new Set(["40001", "40P01"]);
@@ -21,11 +23,31 @@ export class Database {
 
   /** Runs one statement with `$1…` parameters and gives its rows, those of `RETURNING` too. */
   async rows<R extends object>(text: string, values: readonly unknown[] = [], tx?: Tx): Promise<R[]> {
-    return await this.sequelize.query<R>(text, {
-      bind: [...values],
-      type: QueryTypes.SELECT,
-      ...(tx ? { transaction: tx } : {}),
-    });
+    if (tx) return await runStatement<R>(connectionOf(tx), text, values);
+    const run = () => this.#withConnection((connection) => runStatement<R>(connection, text, values));
+    try {
+      return await run();
+    } catch (error) {
+      if (!isStalePlan(error)) throw error;
+      return await run();
+    }
+  }
+
+  /** Lends a connection of the pool to `work`. One that broke doesn't go back. */
+  async #withConnection<T>(work: (connection: object) => Promise<T>): Promise<T> {
+    const { connectionManager } = this.sequelize;
+    const connection = await connectionManager.getConnection({ type: "write" });
+    try {
+      const result = await work(connection);
+      connectionManager.releaseConnection(connection);
+      return result;
+    } catch (error) {
+      // A refusal is Postgres' answer; after anything else the connection is in doubt, or gone (FATAL).
+      if (error instanceof pg.DatabaseError && error.severity === "ERROR")
+        connectionManager.releaseConnection(connection);
+      else await connectionManager.destroyConnection(connection).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** The first row, if any. */
@@ -50,8 +72,8 @@ export class Database {
   }
 
   /**
-   * Runs `work` in a transaction, and again (up to 4 times) if Postgres rolled it back for a deadlock or a
-   * serialization failure. `work` must have no effect outside the transaction.
+   * Runs `work` in a transaction, and again (up to 4 times) if Postgres rolled it back for a deadlock, a serialization
+   * failure or a plan that a migration made void. `work` must have no effect outside the transaction.
    */
   async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
@@ -60,7 +82,8 @@ export class Database {
           work(Object.assign(tx, { sequelize: this.sequelize })),
         );
       } catch (error) {
-        if (attempt >= ATTEMPTS || !RETRYABLE.has(sqlState(error) ?? "")) throw error;
+        const isRetryable = RETRYABLE.has(sqlState(error) ?? "") || isStalePlan(error);
+        if (attempt >= ATTEMPTS || !isRetryable) throw error;
       }
     }
   }

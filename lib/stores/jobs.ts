@@ -1,6 +1,7 @@
 import { type ConnectionOptions, type JobResult, PgBoss, type QueueOptions, type SendOptions } from "pg-boss";
 import { failureCode } from "../errors.ts";
 import type { Tx } from "./database.ts";
+import { connectionOf, runStatement } from "./statements.ts";
 
 export interface QueueDefinition extends QueueOptions {
   name: string;
@@ -155,8 +156,7 @@ function through(tx: Tx): Required<ConnectionOptions> {
   return {
     db: {
       async executeSql(text: string, values?: unknown[]) {
-        const [rows] = await tx.sequelize.query(text, { bind: values ?? [], transaction: tx });
-        return { rows };
+        return { rows: await runStatement(connectionOf(tx), text, values ?? []) };
       },
     },
   };
