@@ -27,7 +27,7 @@ const look: Work = (db, service) => isCurrent(db, service, migrations[service]);
 /** Does the work, as soon as the database lets us in. @throws what a migration throws */
 async function untilDone(service: SqlService, work: Work): Promise<void> {
   const config = databaseConfig(process.env);
-  const sequelize = sequelizeOf(config.databaseUrl(service), config);
+  const sequelize = sequelizeOf(config.databaseUrl(service), { ...config, DATABASE_TIMEOUT: 0 });
   const db = new Database(sequelize);
   let told = "";
   for (;;) {

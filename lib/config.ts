@@ -139,6 +139,7 @@ const SPEC = {
   ORDERS_DATABASE_URL: url({ default: "" }),
   PAYMENTS_DATABASE_URL: url({ default: "" }),
   DATABASE_POOL: integer(2, 200)({ default: undefined }),
+  DATABASE_TIMEOUT: integer(1_000, 600_000)({ default: 30_000 }),
   JOBS_POLL: num({ default: 2 }),
   MIGRATE: str({ choices: ["auto", "off"], default: "auto" }),
   MONGO_URL: mongoUrl({ default: "" }),

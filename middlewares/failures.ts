@@ -33,6 +33,7 @@ const CONNECTION_CODES = new Set([
 const CONNECTION_MESSAGES = [
   /Connection terminated/,
   /timeout exceeded when trying to connect/,
+  /Query read timeout/,
   // Redis, by ioredis
   /Connection is closed/,
   /Command timed out/,

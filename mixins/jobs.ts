@@ -6,6 +6,7 @@ import { newId } from "../lib/ids.ts";
 import { beforeStop } from "../lib/lifecycle.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
+import { silenceAfter } from "../lib/stores/connect.ts";
 import type { Tx } from "../lib/stores/database.ts";
 import { Jobs, type QueueDefinition } from "../lib/stores/jobs.ts";
 import { shared } from "../lib/stores/shared.ts";
@@ -60,6 +61,7 @@ export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []):
             const store = new Jobs({
               url,
               pollSeconds: config.JOBS_POLL,
+              timeout: silenceAfter(config),
               onError: (error) => broker.logger.warn("Jobs", { error: error.message }),
             });
             beforeStop(broker, async () => {

@@ -45,7 +45,7 @@ function storeOf(broker: ServiceBroker): { store: KeyValueStore; close: () => Pr
     const store = new RedisKeyValue(redisOf(config.REDIS_URL, REDIS_TIMEOUT), config.NAMESPACE);
     return { store, close: () => store.close() };
   }
-  const store = new PostgresKeyValue(poolOf(config.DATABASE_URL, config.DATABASE_POOL));
+  const store = new PostgresKeyValue(poolOf(config.DATABASE_URL, config));
   const stopSweep = repeat(
     SWEEP_EVERY,
     () => store.sweep(),

@@ -1,6 +1,6 @@
 import SequelizeAdapter from "moleculer-db-adapter-sequelize";
 import type { Model, ModelStatic, Sequelize } from "sequelize";
-import type { SqlService } from "../lib/config.ts";
+import type { Config, SqlService } from "../lib/config.ts";
 import { addCheck } from "../lib/health.ts";
 import { DbService } from "../lib/moleculer-db.ts";
 import { configOf } from "../lib/runtime.ts";
@@ -57,9 +57,23 @@ export function sql<M extends { main: ModelStatic<Model> }>(
           addCheck(broker, name, "database", () => pinger.ping());
         },
         async started() {
-          if (config.MIGRATE === "auto") await migrate(db, name, options.migrations);
+          if (config.MIGRATE === "auto") await migrateApart(config, name, options.migrations);
         },
       };
     },
   };
+}
+
+/** On a connection of its own, which no limit of time ends: a migration takes as long as it takes. */
+async function migrateApart(
+  config: Config,
+  name: SqlService,
+  migrations: readonly Migration[],
+): Promise<void> {
+  const sequelize = sequelizeOf(config.databaseUrl(name), { DATABASE_POOL: 2, DATABASE_TIMEOUT: 0 });
+  try {
+    await migrate(new Database(sequelize), name, migrations);
+  } finally {
+    await sequelize.close();
+  }
 }

@@ -1,34 +1,78 @@
+import { Socket } from "node:net";
 import pg from "pg";
 import { Sequelize } from "sequelize";
 import type { Config } from "../config.ts";
 
+/** ms that Postgres may need beyond a statement's time to say that it has ended it. */
+const GRACE = 5_000;
+/** ms */
+const LOCK_TIMEOUT = 10_000;
+
+interface Limits {
+  /** Connections at most. */
+  DATABASE_POOL: number;
+  /** ms that a statement may take; 0: any time, for migrations. */
+  DATABASE_TIMEOUT: number;
+}
+
 /** Statements and locks are bounded in the server too: a client that is gone must not hold a row for ever. */
-const SESSION =
-  "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000";
+function session(timeout: number): string {
+  const lock = timeout === 0 ? LOCK_TIMEOUT : Math.min(LOCK_TIMEOUT, timeout);
+  return `-c statement_timeout=${timeout} -c lock_timeout=${lock} -c idle_in_transaction_session_timeout=${timeout}`;
+}
+
+/**
+ * ms after which a connection that says nothing is given up: by then a living Postgres has ended the statement. One that
+ * vanished without closing its sockets would hold the connection until TCP gives up, a quarter of an hour later.
+ */
+export const silenceAfter = ({ DATABASE_TIMEOUT: timeout }: Pick<Limits, "DATABASE_TIMEOUT">): number =>
+  timeout === 0 ? 0 : timeout + GRACE;
 
 /** A Sequelize on `url`; connects when first used. */
-export function sequelizeOf(url: string, config: Pick<Config, "DATABASE_POOL">): Sequelize {
-  return new Sequelize(url, {
+export function sequelizeOf(url: string, limits: Pick<Config, keyof Limits>): Sequelize {
+  const sequelize = new Sequelize(url, {
     dialect: "postgres",
     dialectModule: pg,
     logging: false,
-    pool: { max: config.DATABASE_POOL, min: 0, idle: 30_000, acquire: 5_000 },
-    dialectOptions: { options: SESSION, keepAlive: true, connectionTimeoutMillis: 5_000 },
+    pool: { max: limits.DATABASE_POOL, min: 0, idle: 30_000, acquire: 5_000 },
+    dialectOptions: {
+      options: session(limits.DATABASE_TIMEOUT),
+      keepAlive: true,
+      connectionTimeoutMillis: 5_000,
+    },
     define: { underscored: true, freezeTableName: true },
   });
+  const silence = silenceAfter(limits);
+  // Not pg's `query_timeout`: it leaves the connection open, and the ROLLBACK after it would wait as long again.
+  sequelize.addHook("afterConnect", (connection: unknown) => {
+    const stream = connection instanceof pg.Client ? connection.connection.stream : undefined;
+    if (silence === 0 || !(stream instanceof Socket)) return;
+    stream.setTimeout(silence, () => stream.destroy(new Silent()));
+  });
+  return sequelize;
 }
 
 /** A plain pool, for stores that need no models. */
-export function poolOf(url: string, max: number): pg.Pool {
+export function poolOf(url: string, limits: Pick<Config, keyof Limits>): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
-    max,
-    options: SESSION,
+    max: limits.DATABASE_POOL,
+    options: session(limits.DATABASE_TIMEOUT),
     idleTimeoutMillis: 30_000,
     connectionTimeoutMillis: 5_000,
+    query_timeout: silenceAfter(limits),
     keepAlive: true,
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
   pool.on("error", () => undefined);
   return pool;
+}
+
+/** Nothing came from Postgres for longer than any statement may take. */
+class Silent extends Error {
+  readonly code = "ETIMEDOUT";
+  constructor() {
+    super("Postgres fell silent");
+    this.name = "Silent";
+  }
 }

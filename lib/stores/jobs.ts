@@ -24,6 +24,8 @@ interface JobsOptions {
   url: string;
   /** s between looks for jobs that became due; new ones are announced by NOTIFY. 0.5 at least. */
   pollSeconds: number;
+  /** ms that one of its own statements may take before its connection is given up. */
+  timeout: number;
   onError: (error: Error) => void;
 }
 
@@ -39,10 +41,12 @@ export class Jobs {
 
   readonly #pollSeconds: number;
 
-  constructor({ url, pollSeconds, onError }: JobsOptions) {
+  constructor({ url, pollSeconds, timeout, onError }: JobsOptions) {
     this.#pollSeconds = pollSeconds;
+    // Handed on to its pool, which knows more than pg-boss's types do.
+    const bounded = { connectionString: url, query_timeout: timeout };
     this.#boss = new PgBoss({
-      connectionString: url,
+      ...bounded,
       schema: "pgboss",
       max: 3,
       application_name: "molecart-jobs",

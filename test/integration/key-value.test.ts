@@ -21,7 +21,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await redis?.remove());
 
-const postgresStore = (): KeyValueStore => new PostgresKeyValue(poolOf(databaseUrl, 4));
+const postgresStore = (): KeyValueStore =>
+  new PostgresKeyValue(poolOf(databaseUrl, { DATABASE_POOL: 4, DATABASE_TIMEOUT: 30_000 }));
 async function redisStore(): Promise<KeyValueStore> {
   const store = new RedisKeyValue(redisOf(redis?.url ?? "", 500), "test");
   await eventually(() => isUp(store));

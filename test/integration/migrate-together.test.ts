@@ -45,8 +45,8 @@ async function startNode() {
     list,
   }));
   const errors: Error[] = [];
-  const jobs = new Jobs({ url, pollSeconds: 30, onError: (error) => errors.push(error) });
-  const kv = new PostgresKeyValue(poolOf(url, 2));
+  const jobs = new Jobs({ url, pollSeconds: 30, timeout: 30_000, onError: (error) => errors.push(error) });
+  const kv = new PostgresKeyValue(poolOf(url, { ...config, DATABASE_POOL: 2 }));
   try {
     const [, , ...applied] = await Promise.all([
       jobs.queue({ name: "work", deadLetter: "work-dead", retryLimit: 3 }),
