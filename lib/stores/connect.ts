@@ -6,6 +6,9 @@ import type { Config } from "../config.ts";
 const SESSION =
   "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000";
 
+/** Begins the name of every connection of a shop: who restores looks for them. */
+export const APPLICATION = "molecart";
+
 /** A Sequelize on `url`; connects when first used. */
 export function sequelizeOf(url: string, config: Pick<Config, "DATABASE_POOL">): Sequelize {
   return new Sequelize(url, {
@@ -13,7 +16,12 @@ export function sequelizeOf(url: string, config: Pick<Config, "DATABASE_POOL">):
     dialectModule: pg,
     logging: false,
     pool: { max: config.DATABASE_POOL, min: 0, idle: 30_000, acquire: 5_000 },
-    dialectOptions: { options: SESSION, keepAlive: true, connectionTimeoutMillis: 5_000 },
+    dialectOptions: {
+      options: SESSION,
+      application_name: APPLICATION,
+      keepAlive: true,
+      connectionTimeoutMillis: 5_000,
+    },
     define: { underscored: true, freezeTableName: true },
   });
 }
@@ -24,6 +32,7 @@ export function poolOf(url: string, max: number): pg.Pool {
     connectionString: url,
     max,
     options: SESSION,
+    application_name: APPLICATION,
     idleTimeoutMillis: 30_000,
     connectionTimeoutMillis: 5_000,
     keepAlive: true,

@@ -11,7 +11,7 @@ export interface Migration {
 }
 
 /** Any number of nodes may start at once: one migrates, the others wait for it. The number is arbitrary but fixed. */
-const LOCK = 7_203_001;
+export const MIGRATION_LOCK = 7_203_001;
 
 /**
  * Brings `schema` up to date.
@@ -30,7 +30,7 @@ export async function migrate(
       "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
       { transaction: lock },
     );
-    await sequelize.query("SELECT pg_advisory_xact_lock($1)", { bind: [LOCK], transaction: lock });
+    await sequelize.query("SELECT pg_advisory_xact_lock($1)", { bind: [MIGRATION_LOCK], transaction: lock });
     await sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
     const applied = await umzugOf(db, schema, migrations).up();
     return applied.map((migration) => migration.name);
