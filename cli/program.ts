@@ -63,6 +63,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/backup.ts")).restoreCommand,
   },
   {
+    name: "migrate",
+    summary: "the databases' schemas: what is applied, apply, take back",
+    load: async () => (await import("./commands/migrate.ts")).migrateCommand,
+  },
+  {
     name: "doctor",
     summary: "find what is wrong on this machine, and say what to do",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,

@@ -10,7 +10,11 @@ const SESSION =
 export const APPLICATION = "molecart";
 
 /** A Sequelize on `url`; connects when first used. */
-export function sequelizeOf(url: string, config: Pick<Config, "DATABASE_POOL">): Sequelize {
+export function sequelizeOf(
+  url: string,
+  config: Pick<Config, "DATABASE_POOL">,
+  application_name = APPLICATION,
+): Sequelize {
   return new Sequelize(url, {
     dialect: "postgres",
     dialectModule: pg,
@@ -18,7 +22,7 @@ export function sequelizeOf(url: string, config: Pick<Config, "DATABASE_POOL">):
     pool: { max: config.DATABASE_POOL, min: 0, idle: 30_000, acquire: 5_000 },
     dialectOptions: {
       options: SESSION,
-      application_name: APPLICATION,
+      application_name,
       keepAlive: true,
       connectionTimeoutMillis: 5_000,
     },
