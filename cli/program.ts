@@ -53,6 +53,21 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/verify.ts")).verifyCommand,
   },
   {
+    name: "backup",
+    summary: "all stores of the shop into one archive, while it runs or not",
+    load: async () => (await import("./commands/backup.ts")).backupCommand,
+  },
+  {
+    name: "restore",
+    summary: "an archive into the stores of a shop that is stopped",
+    load: async () => (await import("./commands/backup.ts")).restoreCommand,
+  },
+  {
+    name: "migrate",
+    summary: "the databases' schemas: what is applied, apply, take back",
+    load: async () => (await import("./commands/migrate.ts")).migrateCommand,
+  },
+  {
     name: "doctor",
     summary: "find what is wrong on this machine, and say what to do",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,

@@ -299,13 +299,26 @@ function missing(values: Values): string[] {
   ];
 }
 
-/** What migrating needs to know: no secret but the databases' own. @throws ConfigError */
-export function databaseConfig(env: NodeJS.ProcessEnv): Pick<Config, "DATABASE_POOL" | "databaseUrl"> {
+/** Where the stores are. */
+export type StoresConfig = Pick<
+  Config,
+  "DATABASE_POOL" | "DATABASE_URL" | "REDIS_URL" | "MONGO_URL" | "DATA_DIR" | "NAMESPACE" | "databaseUrl"
+>;
+
+/**
+ * What migrating and backing up need to know: no secret but the stores' own.
+ * @param embeddedUrl the embedded shop's Postgres, if it has one
+ * @throws ConfigError
+ */
+export function databaseConfig(env: NodeJS.ProcessEnv, embeddedUrl = ""): StoresConfig {
   const values = clean(env);
-  if (values.DATABASE_URL === "" && SQL_SERVICES.some((service) => ownUrl(values, service) === ""))
+  const databaseUrl = embeddedUrl || values.DATABASE_URL;
+  if (databaseUrl === "" && SQL_SERVICES.some((service) => ownUrl(values, service) === ""))
     throw new ConfigError(["DATABASE_URL is required"]);
   return {
+    ...values,
+    DATABASE_URL: databaseUrl,
     DATABASE_POOL: values.DATABASE_POOL ?? POOL,
-    databaseUrl: (service) => ownUrl(values, service) || values.DATABASE_URL,
+    databaseUrl: (service) => ownUrl(values, service) || databaseUrl,
   };
 }

@@ -32,7 +32,7 @@ export async function readSecrets(dataDir: string): Promise<KeptSecrets | null> 
   try {
     text = await readFile(join(dataDir, FILE), "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (Object(error).code === "ENOENT") return null;
     throw error;
   }
   const parsed: Partial<KeptSecrets> = JSON.parse(text);

@@ -28,8 +28,15 @@ function session(timeout: number): string {
 export const silenceAfter = ({ DATABASE_TIMEOUT: timeout }: Pick<Limits, "DATABASE_TIMEOUT">): number =>
   timeout === 0 ? 0 : timeout + GRACE;
 
+/** Begins the name of every connection of a shop: who restores looks for them. */
+export const APPLICATION = "molecart";
+
 /** A Sequelize on `url`; connects when first used. */
-export function sequelizeOf(url: string, limits: Pick<Config, keyof Limits>): Sequelize {
+export function sequelizeOf(
+  url: string,
+  limits: Pick<Config, keyof Limits>,
+  application_name = APPLICATION,
+): Sequelize {
   const sequelize = new Sequelize(url, {
     dialect: "postgres",
     dialectModule: pg,
@@ -37,6 +44,7 @@ export function sequelizeOf(url: string, limits: Pick<Config, keyof Limits>): Se
     pool: { max: limits.DATABASE_POOL, min: 0, idle: 30_000, acquire: 5_000 },
     dialectOptions: {
       options: session(limits.DATABASE_TIMEOUT),
+      application_name,
       keepAlive: true,
       connectionTimeoutMillis: 5_000,
     },
@@ -58,6 +66,7 @@ export function poolOf(url: string, limits: Pick<Config, keyof Limits>): pg.Pool
     connectionString: url,
     max: limits.DATABASE_POOL,
     options: session(limits.DATABASE_TIMEOUT),
+    application_name: APPLICATION,
     idleTimeoutMillis: 30_000,
     connectionTimeoutMillis: 5_000,
     query_timeout: silenceAfter(limits),

@@ -55,7 +55,7 @@ function acquire(lock: DatabaseSync): boolean {
     lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     return true;
   } catch (error) {
-    if (error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY) return false;
+    if (Object(error).errcode === SQLITE_BUSY) return false;
     throw error;
   }
 }

@@ -1,4 +1,3 @@
-import { QueryTypes } from "sequelize";
 import { SequelizeStorage, Umzug } from "umzug";
 import type { Database } from "./database.ts";
 
@@ -11,7 +10,7 @@ export interface Migration {
 }
 
 /** Any number of nodes may start at once: one migrates, the others wait for it. The number is arbitrary but fixed. */
-const LOCK = 7_203_001;
+export const MIGRATION_LOCK = 7_203_001;
 
 /**
  * Brings `schema` up to date.
@@ -22,19 +21,36 @@ export async function migrate(
   schema: string,
   migrations: readonly Migration[],
 ): Promise<string[]> {
-  const { sequelize } = db;
   if (await isCurrent(db, schema, migrations)) return [];
+  return await alone(db, async () => {
+    await db.sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
+    const applied = await umzugOf(db, schema, migrations).up();
+    return applied.map((migration) => migration.name);
+  });
+}
+
+/** Runs `work` while nobody else migrates this database. */
+export async function alone<T>(db: Database, work: () => Promise<T>): Promise<T> {
+  const { sequelize } = db;
   return await sequelize.transaction(async (lock) => {
     // The session's time limits would end the wait behind many nodes, and the lock itself under a long migration.
     await sequelize.query(
       "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
       { transaction: lock },
     );
-    await sequelize.query("SELECT pg_advisory_xact_lock($1)", { bind: [LOCK], transaction: lock });
-    await sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
-    const applied = await umzugOf(db, schema, migrations).up();
-    return applied.map((migration) => migration.name);
+    await sequelize.query("SELECT pg_advisory_xact_lock($1)", { bind: [MIGRATION_LOCK], transaction: lock });
+    return await work();
   });
+}
+
+/** The migrations that were applied to `schema`, oldest first; those of a newer version among them. */
+export async function appliedTo(db: Database, schema: string): Promise<string[]> {
+  const [table] = await db.rows<{ found: string | null }>("SELECT to_regclass($1)::text AS found", [
+    `"${schema}".migrations`,
+  ]);
+  if (!table?.found) return [];
+  const rows = await db.rows<{ name: string }>(`SELECT name FROM "${schema}".migrations ORDER BY name`);
+  return rows.map(({ name }) => name);
 }
 
 /** For `molecart migrate`: what is applied, what is pending, and the way back. */
@@ -70,13 +86,6 @@ export async function isCurrent(
   schema: string,
   migrations: readonly Migration[],
 ): Promise<boolean> {
-  const [table] = await db.rows<{ found: string | null }>("SELECT to_regclass($1)::text AS found", [
-    `"${schema}".migrations`,
-  ]);
-  if (!table?.found) return false;
-  const rows = await db.sequelize.query<{ name: string }>(`SELECT name FROM "${schema}".migrations`, {
-    type: QueryTypes.SELECT,
-  });
-  const applied = new Set(rows.map((row) => row.name));
-  return migrations.every((migration) => applied.has(migration.name));
+  const applied = await appliedTo(db, schema);
+  return migrations.every(({ name }) => applied.includes(name));
 }

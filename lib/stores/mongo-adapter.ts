@@ -28,6 +28,11 @@ const require = createRequire(import.meta.url);
 /** MongoDB's own default would be a database named `test`. */
 const NAMES_DATABASE = /^[^/]+\/\/[^/]+\/[^?]/;
 
+/** Which database a URL means that names none. */
+export function mongoOptions(url: string): { dbName?: string } {
+  return NAMES_DATABASE.test(url) ? {} : { dbName: "molecart" };
+}
+
 /**
  * moleculer-db's Mongoose adapter for one collection of plain documents, on a connection and a model of its own: the
  * stock one has all services of a node share mongoose's global connection. Mongoose is loaded only where this is called.
@@ -58,7 +63,7 @@ export function mongoAdapter<D extends { _id: string }>(options: MongoOptions): 
 
     async connect(): Promise<void> {
       await connection.openUri(url, {
-        ...(NAMES_DATABASE.test(url) ? {} : { dbName: "molecart" }),
+        ...mongoOptions(url),
         bufferCommands: false,
         maxPoolSize: pool,
         serverSelectionTimeoutMS: 2_000,

@@ -3,7 +3,8 @@ import type { KeyValueStore, Versioned } from "./key-value.ts";
 
 const LOCK = 7_203_002;
 
-const TABLE = `
+/** Makes the table where it isn't there yet. */
+export const KEY_VALUE_TABLE = `
   CREATE SCHEMA IF NOT EXISTS kv;
   CREATE TABLE IF NOT EXISTS kv.entries (
     key text PRIMARY KEY,
@@ -35,7 +36,7 @@ export class PostgresKeyValue implements KeyValueStore {
     const { rows } = await this.#pool.query("SELECT to_regclass('kv.entries') IS NOT NULL AS found");
     if (rows[0]?.found === true) return;
     // One implicit transaction. Several nodes may come here at once, and IF NOT EXISTS alone can still collide.
-    await this.#pool.query(`SELECT pg_advisory_xact_lock(${LOCK}); ${TABLE}`);
+    await this.#pool.query(`SELECT pg_advisory_xact_lock(${LOCK}); ${KEY_VALUE_TABLE}`);
   }
 
   async get<T extends object>(key: string): Promise<Versioned<T> | null> {

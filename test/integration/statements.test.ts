@@ -5,7 +5,7 @@ import { createDatabase } from "../helpers/shop.ts";
 
 let db: Database;
 beforeAll(async () => {
-  db = new Database(sequelizeOf(await createDatabase(), { DATABASE_POOL: 2 }));
+  db = new Database(sequelizeOf(await createDatabase(), { DATABASE_POOL: 2, DATABASE_TIMEOUT: 10_000 }));
   await db.rows("CREATE TABLE things (id integer PRIMARY KEY, name text)");
   await db.rows("INSERT INTO things VALUES (1, 'one')");
 });
