@@ -15,6 +15,7 @@ const prod = compose("docker-compose.prod.yml");
 const tls = compose("docker-compose.tls.yml");
 const services = Object.entries(fields(at(base, "services")));
 const nodes = services.filter(([name]) => SERVICE_NAMES.some((one) => one === name));
+const observers = services.filter(([, service]) => "profiles" in fields(service));
 const STORES = ["postgres", "redis", "mongo", "nats"];
 const VARIABLES = Object.keys(loadConfig({}, { databaseUrl: "", secrets: SECRETS })).filter((name) =>
   /^[A-Z]/.test(name),
@@ -34,9 +35,34 @@ describe("docker-compose.yml", () => {
     for (const [name, node] of nodes) expect(at(node, "environment", "SERVICES")).toBe(name);
   });
 
-  it("publishes nginx and nothing else", () => {
-    const published = services.filter(([, service]) => "ports" in fields(service)).map(([name]) => name);
-    expect(published).toEqual(["nginx"]);
+  it("publishes nginx, and what operators look at on this machine only", () => {
+    const published = services.filter(([, service]) => "ports" in fields(service));
+    const always = published.filter(([, service]) => !("profiles" in fields(service)));
+    expect(always.map(([name]) => name)).toEqual(["nginx"]);
+    for (const [, service] of published)
+      for (const port of list(at(service, "ports"))) expect(port).toMatch(/^\$\{PUBLISH\w*:-127\.0\.0\.1:/);
+  });
+
+  it("brings up what watches the shop by profile only", () => {
+    const own = new Set<string>([...SERVICE_NAMES, ...STORES, "nginx"]);
+    for (const [name, service] of services)
+      expect([name, list(at(service, "profiles")).length]).toEqual([name, own.has(name) ? 0 : 1]);
+  });
+
+  it("shows what watches the shop no store, and pins its version", () => {
+    for (const [name, service] of observers) {
+      const networks = list(at(service, "networks")).map(String);
+      const allowed = ["telemetry", "observers", "logs", ...(name === "nats-exporter" ? ["bus"] : [])];
+      expect(networks.filter((one) => !allowed.includes(one))).toEqual([]);
+      expect(at(service, "image")).toMatch(/:v?\d+\.\d+\.\d+$/);
+      expect(service).toMatchObject({ read_only: true, cap_drop: ["ALL"] });
+    }
+  });
+
+  it("gives Grafana a password of its own, from a file", () => {
+    expect(at(base, "services", "grafana", "environment", "GF_SECURITY_ADMIN_PASSWORD__FILE")).toBe(
+      "/run/secrets/grafana_password",
+    );
   });
 
   it.each(STORES)("has %s in an internal network only", (store) => {

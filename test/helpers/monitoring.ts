@@ -1,0 +1,59 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parse } from "yaml";
+import { at, list, type Value } from "./kustomize.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const DASHBOARDS = join(ROOT, "monitoring/grafana/dashboards");
+export const RULES = join(ROOT, "monitoring/prometheus/rules");
+
+/** An expression in PromQL, and where it stands. */
+export interface Expression {
+  where: string;
+  expr: string;
+}
+
+export interface Dashboard {
+  file: string;
+  content: Value;
+}
+
+export function dashboards(): Dashboard[] {
+  return readdirSync(DASHBOARDS).map((file) => ({
+    file,
+    content: JSON.parse(readFileSync(join(DASHBOARDS, file), "utf8")),
+  }));
+}
+
+/** The rules of all groups, as they stand in their files. */
+export function rules(): Value[] {
+  return readdirSync(RULES)
+    .map((file): Value => parse(readFileSync(join(RULES, file), "utf8")))
+    .flatMap((file) => list(at(file, "groups")))
+    .flatMap((group) => list(at(group, "rules")));
+}
+
+/** Each panel's expressions, with a dashboard's variables filled in by what matches all. */
+export function panelExpressions(): Expression[] {
+  return dashboards().flatMap(({ file, content }) =>
+    list(at(content, "panels")).flatMap((panel) =>
+      list(at(panel, "targets")).map((target) => ({
+        where: `${file}, ${at(panel, "title")}`,
+        expr: String(at(target, "expr")).replaceAll(/\$(namespace|component)/g, ".*"),
+      })),
+    ),
+  );
+}
+
+export function ruleExpressions(): Expression[] {
+  return rules().map((rule) => ({
+    where: String(at(rule, "alert") ?? at(rule, "record")),
+    expr: String(at(rule, "expr")),
+  }));
+}
+
+/** Names of the metrics that an expression reads: those of nodes and of NATS' exporter, without what a histogram adds. */
+export function metricsIn(expr: string): string[] {
+  const names = expr.match(/(?<![:\w"])(molecart|moleculer|process|gnatsd)_[a-z0-9_]+(?![:\w])/g) ?? [];
+  return [...new Set(names)];
+}
