@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { parseAllDocuments } from "yaml";
 import { loadConfig, SERVICE_NAMES } from "../../lib/config.ts";
@@ -286,5 +286,33 @@ const kubectl = spawnSync("kubectl", ["version", "--client"]).status === 0;
           .map((one) => [`${one.kind} ${one.metadata.name}`, essence(one)]),
       );
     expect(pods(rendered)).toEqual(pods(build(join(ROOT, directory))));
+  });
+
+  it("renders the components on top of the base", () => {
+    const directory = mkdtempSync(join(realpathSync(tmpdir()), "molecart-kustomize-"));
+    try {
+      const to = (path: string) => relative(directory, join(ROOT, path));
+      const components = readdirSync(join(ROOT, "k8s/components")).map((name) =>
+        to(`k8s/components/${name}`),
+      );
+      writeFileSync(
+        join(directory, "kustomization.yaml"),
+        JSON.stringify({ resources: [to("k8s/base")], components }),
+      );
+      const { stdout, stderr } = spawnSync("kubectl", ["kustomize", directory], { encoding: "utf8" });
+      expect(stderr).toBe("");
+      const rendered: Resource[] = parseAllDocuments(stdout).map((document) => document.toJS());
+      const kinds = rendered.map(({ kind }) => kind);
+      expect(kinds.filter((kind) => kind === "PodMonitor" || kind === "PrometheusRule")).toHaveLength(3);
+      const scaler = rendered.find(
+        ({ kind, metadata }) => kind === "HorizontalPodAutoscaler" && metadata.name === "gateway",
+      );
+      expect(list(at(scaler, "spec", "metrics")).map((metric) => at(metric, "type"))).toEqual([
+        "Resource",
+        "Pods",
+      ]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });

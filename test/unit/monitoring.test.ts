@@ -88,6 +88,13 @@ it("Prometheus asks Docker's DNS for every service", () => {
   expect(names.sort()).toEqual([...SERVICE_NAMES].sort());
 });
 
+it("the Prometheus operator is given the same rules", () => {
+  const groups = ["recording", "alerts"].flatMap((file) =>
+    list(at(yaml(`monitoring/prometheus/rules/${file}.yml`), "groups")),
+  );
+  expect(at(yaml("k8s/components/prometheus-operator/rules.yaml"), "spec", "groups")).toEqual(groups);
+});
+
 (havePromtool() ? describe : describe.skip)("promtool", () => {
   it("takes the configuration and the rules", () => {
     expect(promtool("check", "config", join(PROMETHEUS, "prometheus.yml"))).toMatchObject({ status: 0 });
