@@ -5,12 +5,12 @@ import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { backup } from "../../cli/actions/backup.ts";
 import { orderFlow } from "../../cli/actions/flow.ts";
+import { migrateDown, migrateStatus, migrateUp } from "../../cli/actions/migrate.ts";
 import { restore } from "../../cli/actions/restore.ts";
-import { verify } from "../../cli/actions/verify.ts";
 import { checkArchive } from "../../cli/backup/archive-reader.ts";
 import { createArchive } from "../../cli/backup/archive-writer.ts";
 import type { Manifest } from "../../cli/backup/manifest.ts";
-import { eventually, givenProduct, send } from "../helpers/client.ts";
+import { clean, eventually, givenProduct, send } from "../helpers/client.ts";
 import { SECRETS } from "../helpers/env.ts";
 import { type NodeProcess, startNode } from "../helpers/node-process.ts";
 import { act } from "./support.ts";
@@ -26,20 +26,19 @@ let node: NodeProcess | undefined;
 const at = (name: string) => ({ DATA_DIR: join(directory, name), XDG_CONFIG_HOME: directory });
 const manifestOf = (path: string) => checkArchive(path, () => undefined);
 
+async function login(shop: NodeProcess, dataDir: string): Promise<string> {
+  const { ADMIN_EMAIL, ADMIN_PASSWORD } = JSON.parse(await readFile(join(dataDir, "secrets.json"), "utf8"));
+  const credentials = { email: ADMIN_EMAIL, password: ADMIN_PASSWORD };
+  return String((await send(shop, "POST", "/api/auth/login", credentials)).at("access_token"));
+}
+
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "molecart-backup-"));
   archive = join(directory, "live.tar.zst");
   const own = at("first");
   node = await startNode({ ...SHOP, ...own });
   const env = { ...own, MOLECART_URL: node.url };
-  const { ADMIN_EMAIL, ADMIN_PASSWORD } = JSON.parse(
-    await readFile(join(own.DATA_DIR, "secrets.json"), "utf8"),
-  );
-  const answer = await send(node, "POST", "/api/auth/login", {
-    email: ADMIN_EMAIL,
-    password: ADMIN_PASSWORD,
-  });
-  const token = String(answer.at("access_token"));
+  const token = await login(node, own.DATA_DIR);
   for (const name of ["Oak lamp", "Ash\ttray", "Elm \\ table"])
     await givenProduct(node, token, { name, price: 10, stock_quantity: 1000 });
   const buying = { count: 40, concurrency: 4, seed: "1", json: true };
@@ -88,11 +87,7 @@ describe("a backup taken while orders are made", () => {
     expect(JSON.parse(await secrets("second"))).toEqual(JSON.parse(await secrets("first")));
 
     node = await startNode({ ...SHOP, ...own });
-    const env = { ...own, MOLECART_URL: node.url };
-    await eventually(async () => {
-      const run = await act((io) => verify({ json: true }, io), { env });
-      return run.code === 0 && !run.stdout.includes("under way");
-    }, 30_000);
+    await clean(node, await login(node, own.DATA_DIR));
     const running = await act((io) => restore(archive, { force: true, yes: true }, io), { env: own });
     expect(running).toMatchObject({ code: 1, stdout: "" });
     expect(running.stderr).toMatch(/is running: this needs it stopped/);
@@ -112,6 +107,21 @@ describe("a backup taken while orders are made", () => {
     expect(forced.stderr).toMatch(/admin@molecart.local has the password of the one in/);
     expect(await readFile(join(own.DATA_DIR, "secrets.json"), "utf8")).toBe(secrets);
   });
+});
+
+it("an archive of an older schema is restored as it was, and then migrated", async () => {
+  const env = at("third");
+  const service = "inventory";
+  expect(await act((io) => migrateDown({ service, yes: true }, io), { env })).toMatchObject({ code: 0 });
+  const older = join(directory, "older.tar.zst");
+  expect(await act((io) => backup({ out: older }, io), { env })).toMatchObject({ code: 0 });
+  expect(await act((io) => restore(older, {}, io), { env: at("fourth") })).toMatchObject({ code: 0 });
+  const { json } = await act((io) => migrateStatus({ service, json: true }, io), { env: at("fourth") });
+  expect(Object(json()).migrations.map(({ state }: { state: string }) => state)).toEqual([
+    "applied",
+    "applied",
+  ]);
+  expect(await act((io) => migrateUp({}, io), { env })).toMatchObject({ code: 0 });
 });
 
 describe("an archive is refused before anything is changed", () => {

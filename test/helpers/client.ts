@@ -124,3 +124,19 @@ export async function eventually<T>(
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
+
+/**
+ * Waits until no order is under way and every invariant holds.
+ * @param token an admin's
+ * @throws with the last report
+ */
+export async function clean(shop: Pick<Shop, "url">, token: string, timeout = 60_000): Promise<void> {
+  let last = "";
+  await eventually(async () => {
+    const answer = await send(shop, "GET", "/api/admin/verify", undefined, { token });
+    last = JSON.stringify(answer.body);
+    return answer.at("ok") === true && !last.includes("under way");
+  }, timeout).catch((error: unknown) => {
+    throw new Error(`${error} ${last}`);
+  });
+}
