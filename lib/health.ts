@@ -15,6 +15,8 @@ interface Check {
 
 interface Node {
   checks: Check[];
+  /** ms an answer is good for. */
+  fresh: number;
   last?: { at: number; failing: Promise<FailingCheck[]> };
 }
 
@@ -26,6 +28,17 @@ export interface FailingCheck {
 
 const nodes = new WeakMap<ServiceBroker, Node>();
 
+function nodeOf(broker: ServiceBroker): Node {
+  const node = nodes.get(broker) ?? { checks: [], fresh: FRESH };
+  nodes.set(broker, node);
+  return node;
+}
+
+/** Has this node's stores asked anew after `ms`, where a test can't wait for a second. */
+export function keepHealthFor(broker: ServiceBroker, ms: number): void {
+  nodeOf(broker).fresh = ms;
+}
+
 /**
  * Adds a question to a store of one of this node's services; for mixins, at `created`.
  * @param ask rejects, or takes longer than a second, if the store can't be used
@@ -36,16 +49,14 @@ export function addCheck(
   store: string,
   ask: () => Promise<unknown>,
 ): void {
-  const node = nodes.get(broker) ?? { checks: [] };
-  nodes.set(broker, node);
-  node.checks.push({ service, store, ask });
+  nodeOf(broker).checks.push({ service, store, ask });
 }
 
 /** Asks every store of this node, at most once a second. @returns those that did not answer */
 export function failingChecks(broker: ServiceBroker): Promise<FailingCheck[]> {
   const node = nodes.get(broker);
   if (!node) return Promise.resolve([]);
-  if (!node.last || Date.now() - node.last.at >= FRESH) {
+  if (!node.last || Date.now() - node.last.at >= node.fresh) {
     node.last = { at: Date.now(), failing: askAll(node.checks) };
   }
   return node.last.failing;

@@ -1,24 +1,51 @@
+/** ms before a failed run is tried again; doubles with each failure in a row, up to the period. */
+const FIRST_RETRY = 50;
+/** ms, the same for work without a period. */
+const LAST_RETRY = 5_000;
+
+interface RepeatOptions {
+  work: () => Promise<unknown>;
+  /** ms between the end of a run and the next; without it, one run that succeeds is all. */
+  every?: number;
+  /** ms before the first run; default: at once */
+  after?: number;
+  /** @param retryIn ms until it is tried again */
+  failed: (error: unknown, retryIn: number) => void;
+}
+
 /**
- * Runs `work` every `ms` milliseconds, never twice at once; a run that fails is told to `onError` and the next one
- * comes as usual.
+ * Work that a service does beside its requests: now and then, never twice at once, and again soon where it failed.
  * @returns stops it, and waits for the run under way
  */
-export function repeat(
-  ms: number,
-  work: () => Promise<unknown>,
-  onError: (error: unknown) => void,
-): () => Promise<void> {
-  let running: Promise<unknown> | undefined;
-  const timer = setInterval(() => {
-    running ??= work()
-      .catch(onError)
-      .finally(() => {
-        running = undefined;
-      });
-  }, ms);
-  timer.unref();
+export function repeat({ work, every, after = 0, failed }: RepeatOptions): () => Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let failures = 0;
+  let stopped = false;
+
+  const run = async (): Promise<void> => {
+    let next = every;
+    try {
+      await work();
+      failures = 0;
+    } catch (error) {
+      next = Math.min(FIRST_RETRY * 2 ** failures++, every ?? LAST_RETRY);
+      if (!stopped) failed(error, next);
+    }
+    if (next !== undefined && !stopped) schedule(next);
+  };
+  const start = () => {
+    running = run();
+  };
+  const schedule = (ms: number) => {
+    timer = setTimeout(start, ms).unref();
+  };
+
+  if (after === 0) start();
+  else schedule(after);
   return async () => {
-    clearInterval(timer);
+    stopped = true;
+    clearTimeout(timer);
     await running;
   };
 }

@@ -42,13 +42,14 @@ export function idempotency(name: SqlService): Mixin<IdempotencyThis> {
             return answer.result;
           };
           Object.assign(this, { answerOnce });
-          stopSweep = repeat(
-            SWEEP_EVERY,
-            () => keys.sweep(),
-            (error) => {
+          stopSweep = repeat({
+            work: () => keys.sweep(),
+            every: SWEEP_EVERY,
+            after: SWEEP_EVERY,
+            failed: (error) => {
               broker.logger.warn("Could not sweep idempotency keys", { service: name, error: String(error) });
             },
-          );
+          });
         },
         async stopped() {
           await stopSweep?.();

@@ -46,11 +46,12 @@ function storeOf(broker: ServiceBroker): { store: KeyValueStore; close: () => Pr
     return { store, close: () => store.close() };
   }
   const store = new PostgresKeyValue(poolOf(config.DATABASE_URL, config));
-  const stopSweep = repeat(
-    SWEEP_EVERY,
-    () => store.sweep(),
-    (error) => broker.logger.warn("Could not sweep expired keys", { error: String(error) }),
-  );
+  const stopSweep = repeat({
+    work: () => store.sweep(),
+    every: SWEEP_EVERY,
+    after: SWEEP_EVERY,
+    failed: (error) => broker.logger.warn("Could not sweep expired keys", { error: String(error) }),
+  });
   return {
     store,
     close: async () => {

@@ -6,10 +6,12 @@ interface AnalyticsBase {
   at: string;
 }
 
+/** The step of the funnel that a behaviour counts as. */
+export const BEHAVIOUR_KINDS = ["visit", "cart", "other"] as const;
+
 /** What somebody did in the shop. */
 export interface BehaviourDocument extends AnalyticsBase {
-  /** The step of the funnel that it counts as. */
-  kind: "visit" | "cart" | "other";
+  kind: (typeof BEHAVIOUR_KINDS)[number];
   type: string;
   visitor: string;
   /** As JSON: a client's keys may be none that a document store takes. */

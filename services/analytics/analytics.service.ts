@@ -1,4 +1,5 @@
 import { Compile } from "typebox/compile";
+import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { defineService } from "../../lib/service.ts";
 import { documents } from "../../mixins/documents.ts";
@@ -7,13 +8,21 @@ import { type AnalyticsDocument, INDEXES } from "./analytics.model.ts";
 import { documentOf, documentOfSignal, eventsOf } from "./behaviour.ts";
 import { documentsOf } from "./paging.ts";
 import { periodOf, slicesOf } from "./period.ts";
+import { forgetBehaviour } from "./retention.ts";
 import { SummaryFold } from "./summary.ts";
+
+/** ms between two looks for behaviour that is too old to be kept. */
+const FORGET_EVERY = 3_600_000;
 
 /** Plain events pass no contract check on their way. */
 const signal = Compile(BehaviourSignal);
 
 export default defineService(analyticsContract)({
   mixins: [documents<AnalyticsDocument>("analytics", { indexes: INDEXES })],
+
+  state() {
+    return { stop: async () => {} };
+  },
 
   actions: {
     async record(ctx) {
@@ -67,5 +76,19 @@ export default defineService(analyticsContract)({
     async "analytics.behaviour"(ctx) {
       if (signal.Check(ctx.params)) await this.documents.insertOnce(documentOfSignal(ctx.params));
     },
+  },
+
+  started() {
+    const { documents, logger } = this;
+    const days = configOf(this.broker).ANALYTICS_RETENTION_DAYS;
+    this.stop = repeat({
+      work: () => forgetBehaviour(documents, days),
+      every: FORGET_EVERY,
+      failed: (error) => logger.warn("Could not forget old behaviour", { error: String(error) }),
+    });
+  },
+
+  async stopped() {
+    await this.stop();
   },
 });

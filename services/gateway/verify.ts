@@ -39,6 +39,12 @@ class Findings {
   readonly violations: Violation[] = [];
   readonly notes: string[] = [];
   readonly #unasked = new Set<string>();
+  readonly #pause: number;
+
+  /** @param pause ms before what looks wrong is asked about again */
+  constructor(pause: number) {
+    this.#pause = pause;
+  }
 
   count(id: Id, rows: number): void {
     this.checked.set(id, (this.checked.get(id) ?? 0) + rows);
@@ -52,6 +58,20 @@ class Findings {
       const message = `Could not be checked: ${service} did not answer (${failureCode(error) ?? "an error"}).`;
       this.violations.push({ invariant, message, row: { service } });
     }
+  }
+
+  /** Adds those of `suspects` that stay when they are asked about again. */
+  async addPersisting(
+    suspects: readonly Violation[],
+    again: (left: readonly Violation[]) => Promise<readonly Violation[]>,
+  ): Promise<void> {
+    let left = [...suspects];
+    for (let round = 0; round < ROUNDS && left.length > 0; round++) {
+      await delay(this.#pause);
+      const still = new Map((await again(left)).map((violation) => [keyOf(violation), violation]));
+      left = left.flatMap((suspect) => still.get(keyOf(suspect)) ?? []);
+    }
+    this.violations.push(...left);
   }
 
   report(): VerifyReport {
@@ -73,9 +93,12 @@ class Findings {
   }
 }
 
-/** Checks the invariants I1 to I5 over the live data. Reads only; orders may come and go meanwhile. */
-export async function verifyShop(caller: Caller): Promise<VerifyReport> {
-  const findings = new Findings();
+/**
+ * Checks the invariants I1 to I5 over the live data. Reads only; orders may come and go meanwhile.
+ * @param pause ms before what looks wrong is asked about again
+ */
+export async function verifyShop(caller: Caller, pause = PAUSE): Promise<VerifyReport> {
+  const findings = new Findings(pause);
   await Promise.all([
     verifyStock(caller, findings),
     verifyOrders(caller, findings),
@@ -90,7 +113,7 @@ async function verifyStock(caller: Caller, findings: Findings): Promise<void> {
     const { checked, violations } = await ask();
     findings.count("I1", checked);
     findings.count("I4", checked);
-    findings.violations.push(...(await persisting(violations, async () => (await ask()).violations)));
+    await findings.addPersisting(violations, async () => (await ask()).violations);
   } catch (error) {
     findings.unasked(["I1", "I4"], "inventory", error);
   }
@@ -102,7 +125,7 @@ async function verifyEvents(caller: Caller, findings: Findings): Promise<void> {
     const { checked, dead, late } = await ask();
     findings.count("I5", checked);
     findings.notes.push(...dead.map(({ message }) => `Dead letter: ${message}`));
-    findings.violations.push(...(await persisting(late, async () => (await ask()).late)));
+    await findings.addPersisting(late, async () => (await ask()).late);
   } catch (error) {
     findings.unasked(["I5"], "orders", error);
   }
@@ -133,7 +156,7 @@ async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {
       );
       return await judge(caller, await readOrders(caller, ids), findings);
     };
-    findings.violations.push(...(await persisting(suspects, again)));
+    await findings.addPersisting(suspects, again);
   } catch (error) {
     findings.unasked(["I2", "I3", "I5"], "orders", error);
   }
@@ -173,20 +196,6 @@ async function readOrders(caller: Caller, ids: Iterable<string>): Promise<OrderR
     rows.push(...orders.filter(({ order_id }) => order_id === id));
   }
   return rows;
-}
-
-/** Those of `suspects` that stay when they are asked about again. */
-async function persisting(
-  suspects: readonly Violation[],
-  again: (left: readonly Violation[]) => Promise<readonly Violation[]>,
-): Promise<Violation[]> {
-  let left = [...suspects];
-  for (let round = 0; round < ROUNDS && left.length > 0; round++) {
-    await delay(PAUSE);
-    const still = new Map((await again(left)).map((violation) => [keyOf(violation), violation]));
-    left = left.flatMap((suspect) => still.get(keyOf(suspect)) ?? []);
-  }
-  return left;
 }
 
 /** What a violation is about; the figures in its message may be others the next time. */

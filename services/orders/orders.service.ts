@@ -33,11 +33,12 @@ export default defineService(ordersContract)({
       answers: new CheckoutAnswers(this.db),
       config,
     };
-    const stopSweep = repeat(
-      SWEEP_EVERY,
-      () => parts.answers.sweep(),
-      (error) => this.logger.warn("Could not sweep idempotency keys", { error: String(error) }),
-    );
+    const stopSweep = repeat({
+      work: () => parts.answers.sweep(),
+      every: SWEEP_EVERY,
+      after: SWEEP_EVERY,
+      failed: (error) => this.logger.warn("Could not sweep idempotency keys", { error: String(error) }),
+    });
     return { parts, stopSweep };
   },
 

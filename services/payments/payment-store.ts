@@ -23,6 +23,9 @@ export interface Ending {
   failure_code?: string;
 }
 
+/** Webhooks forgotten by one statement. */
+const FORGET_BATCH = 5_000;
+
 /** The statuses of payments_one_capture: an order has at most one payment in them. */
 const LIVE = "('processing', 'captured', 'partially_refunded', 'refunded')";
 
@@ -179,5 +182,22 @@ export class PaymentStore {
        ON CONFLICT DO NOTHING RETURNING event_id`,
       [provider, eventId],
     );
+  }
+
+  /**
+   * Forgets the webhooks received more than so many days ago, some thousand by each statement so that none holds many
+   * rows. One that comes again after that is handled again, which changes nothing.
+   */
+  async forgetEvents(days: number): Promise<void> {
+    let forgotten: object[];
+    do {
+      forgotten = await this.#db.rows(
+        `DELETE FROM payments.webhook_events WHERE ctid = ANY (ARRAY(
+           SELECT ctid FROM payments.webhook_events
+           WHERE received_at < now() - make_interval(days => $1) LIMIT $2 FOR UPDATE SKIP LOCKED))
+         RETURNING 1`,
+        [days, FORGET_BATCH],
+      );
+    } while (forgotten.length === FORGET_BATCH);
   }
 }

@@ -25,6 +25,9 @@ import { RefundStore } from "./refund-store.ts";
 import { sweep } from "./sweep.ts";
 import { receiveWebhook } from "./webhook.ts";
 
+/** ms between two looks for webhooks that are too old to be remembered. */
+const FORGET_EVERY = 3_600_000;
+
 interface Options {
   makeProviders?: typeof providersOf;
   /** ms */
@@ -51,7 +54,8 @@ export function paymentsService({ makeProviders = providersOf, sweepEvery = 2_00
         timeout: config.PAYMENT_TIMEOUT,
         logger: this.logger,
       };
-      return { parts, stopSweep: async () => {} };
+      const stops: (() => Promise<void>)[] = [];
+      return { parts, stops };
     },
 
     actions: {
@@ -133,15 +137,25 @@ export function paymentsService({ makeProviders = providersOf, sweepEvery = 2_00
     },
 
     started() {
-      this.stopSweep = repeat(
-        sweepEvery,
-        () => sweep(this.parts),
-        (error) => this.logger.warn("Could not sweep payments", { error: String(error) }),
+      const { parts, logger } = this;
+      const days = configOf(this.broker).WEBHOOK_RETENTION_DAYS;
+      this.stops.push(
+        repeat({
+          work: () => sweep(parts),
+          every: sweepEvery,
+          after: sweepEvery,
+          failed: (error) => logger.warn("Could not sweep payments", { error: String(error) }),
+        }),
+        repeat({
+          work: () => parts.payments.forgetEvents(days),
+          every: FORGET_EVERY,
+          failed: (error) => logger.warn("Could not forget old webhooks", { error: String(error) }),
+        }),
       );
     },
 
     async stopped() {
-      await this.stopSweep();
+      await Promise.all(this.stops.map((stop) => stop()));
     },
   });
 }

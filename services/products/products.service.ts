@@ -1,6 +1,7 @@
 import Type from "typebox";
 import { Compile } from "typebox/compile";
 import { call, type Origin } from "../../lib/call.ts";
+import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { Obj } from "../../lib/schema.ts";
 import { defineService } from "../../lib/service.ts";
@@ -23,7 +24,6 @@ import { listProducts } from "./list.ts";
 import { migrations } from "./migrations/index.ts";
 import { productsContract } from "./products.contract.ts";
 import { defineModels } from "./products.model.ts";
-import { Repeating } from "./repeating.ts";
 import { readStockFeed, StockQueue } from "./stock.ts";
 
 /** ms between two looks at inventory's feed, in case an event was lost. */
@@ -54,15 +54,18 @@ export default defineService(productsContract)({
       const level = retryIn < PATIENCE ? "debug" : "warn";
       logger[level](`${task} failed`, { error: String(error), retryIn });
     };
-    const feed = new Repeating({
-      work: () => readStockFeed(db, self, changed),
-      every: FEED_EVERY,
-      failed: failed("Reading inventory's feed"),
-    });
-    const seed = new Repeating({
-      work: () => loadDemoCatalogue(catalogue, self, () => cache.changed()),
-      failed: failed("Loading the demo catalogue"),
-    });
+    const readFeed = () =>
+      repeat({
+        work: () => readStockFeed(db, self, changed),
+        every: FEED_EVERY,
+        failed: failed("Reading inventory's feed"),
+      });
+    const seed = () =>
+      repeat({
+        work: () => loadDemoCatalogue(catalogue, self, () => cache.changed()),
+        failed: failed("Loading the demo catalogue"),
+      });
+    const stops: (() => Promise<void>)[] = [];
     return {
       catalogue,
       cache,
@@ -71,7 +74,8 @@ export default defineService(productsContract)({
         changed,
         failed: (error) => logger.warn("Could not take levels over", { error: String(error) }),
       }),
-      background: config.SEED === "demo" ? [feed, seed] : [feed],
+      background: config.SEED === "demo" ? [readFeed, seed] : [readFeed],
+      stops,
     };
   },
 
@@ -178,11 +182,11 @@ export default defineService(productsContract)({
   },
 
   started() {
-    for (const task of this.background) task.start();
+    this.stops.push(...this.background.map((begin) => begin()));
   },
 
   async stopped() {
-    for (const task of this.background) await task.stop();
+    await Promise.all(this.stops.map((stop) => stop()));
     await this.stock.idle();
   },
 });

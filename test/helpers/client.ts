@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { ADMIN } from "./env.ts";
 import type { Shop } from "./shop.ts";
 
@@ -108,9 +109,12 @@ export async function givenProduct(
   return Number(answer.at("id"));
 }
 
+/** ms between two looks of {@link eventually}: a busy loop would take the cores from those whose work it waits for. */
+const LOOK_EVERY = 10;
+
 /**
  * Waits until `check` gives a value that is neither undefined nor false: for what happens behind an answer (a job, an
- * event). Looks again as soon as the event loop is free, and fails after `timeout` ms; it never just waits.
+ * event). Fails after `timeout` ms.
  */
 export async function eventually<T>(
   check: () => Promise<T | undefined | false>,
@@ -121,7 +125,7 @@ export async function eventually<T>(
     const value = await check();
     if (value !== undefined && value !== false) return value;
     if (Date.now() > deadline) throw new Error(`It did not happen within ${timeout} ms.`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await delay(LOOK_EVERY);
   }
 }
 

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { resolve } from "node:path";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 /** A shop in a process of its own, as `npm start` runs it. */
@@ -31,6 +32,9 @@ export async function freePort(): Promise<number> {
 /** ms: many times what a start takes, so that only a node that can't start meets it. */
 const START_TIMEOUT = 30_000;
 
+/** A node's start is mostly the compiling of what it loads: the next one finds it here. */
+const COMPILE_CACHE = join(tmpdir(), "molecart-test-compile-cache");
+
 /** ms between two looks: a busy loop would take a core from those who start. */
 const POLL = 20;
 
@@ -56,6 +60,7 @@ export async function startNode(
       env: {
         PATH: process.env.PATH ?? "",
         HOME: process.env.HOME ?? "",
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
         LOG_LEVEL: "warn",
         ...env,
         PORT: String(port),

@@ -75,7 +75,7 @@ export async function createDatabase(): Promise<string> {
   try {
     // Two test files may copy the template at once: Postgres lets only one look at it.
     await client.query("SELECT pg_advisory_lock(1)");
-    await client.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE_DATABASE}`);
+    await client.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE_DATABASE} STRATEGY FILE_COPY`);
   } finally {
     await client.end();
   }

@@ -12,6 +12,9 @@ import { type NodeProcess, startNode } from "../helpers/node-process.ts";
  * the middle of a customer's way and started again: what was acknowledged is there.
  */
 
+/** A short lease, which the node that dies gives itself, and the next one looks for soon. */
+const SOON = { SAGA_LEASE: "500", JOBS_POLL: "0.5" };
+
 let dataDir: string;
 let shop: NodeProcess;
 
@@ -126,11 +129,11 @@ describe("a checkout whose process is killed after the money was captured", () =
     const options = { token, headers: { "idempotency-key": newId() } };
 
     await shop.kill("SIGTERM");
-    shop = await startNode({ DATA_DIR: dataDir, CRASH_AT: "checkout.charge.after" });
+    shop = await startNode({ DATA_DIR: dataDir, CRASH_AT: "checkout.charge.after", ...SOON });
     await expect(send(shop, "POST", "/api/orders", body, options)).rejects.toThrow();
     expect(await shop.exited).toBe("SIGKILL");
 
-    shop = await startNode({ DATA_DIR: dataDir, SAGA_LEASE: "500", JOBS_POLL: "0.5", RATE_LIMIT: "off" });
+    shop = await startNode({ DATA_DIR: dataDir, RATE_LIMIT: "off", ...SOON });
     const answer = await eventually(async () => {
       const again = await send(shop, "POST", "/api/orders", body, options);
       return again.status === 409 && again.at("code") === "IDEMPOTENCY_IN_PROGRESS" ? undefined : again;

@@ -4,7 +4,7 @@ import { ServiceBroker } from "moleculer";
 import pg from "pg";
 import { Value } from "typebox/value";
 import { brokerOptions } from "../../lib/broker.ts";
-import { addCheck, notReady } from "../../lib/health.ts";
+import { addCheck, keepHealthFor, notReady } from "../../lib/health.ts";
 import { Pinger } from "../../lib/stores/pinger.ts";
 import { contracts } from "../../services/contracts.ts";
 import { Health } from "../../services/gateway/gateway.contract.ts";
@@ -17,6 +17,7 @@ const broken = new Map<string, "fails" | "hangs">();
 
 beforeAll(async () => {
   shop = await startShop();
+  keepHealthFor(shop.broker, 50);
   for (const service of ["orders", "cart"]) {
     addCheck(shop.broker, service, "test store", async () => {
       if (broken.get(service) === "hangs") await new Promise<never>(() => undefined);

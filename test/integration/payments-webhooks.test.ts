@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { newId } from "../../lib/ids.ts";
 import { signSandboxWebhook } from "../../services/payments/providers/sandbox-webhook.ts";
-import { send } from "../helpers/client.ts";
+import { eventually, send } from "../helpers/client.ts";
 import { type UnreliableProvider, unreliablePayments } from "../helpers/payments.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
@@ -132,6 +132,28 @@ describe("what it may change", () => {
     );
     expect(told.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     expect(await paymentOf(key)).toMatchObject({ status: "partially_refunded", refunded: 1000 });
+  });
+});
+
+describe("what is remembered", () => {
+  test("is forgotten after WEBHOOK_RETENTION_DAYS, however much, and not before", async () => {
+    const young = newId();
+    await provider.db.rows(
+      `INSERT INTO payments.webhook_events (provider, event_id, received_at)
+       SELECT 'sandbox', 'old ' || n, now() - interval '31 days' FROM generate_series(1, 10001) AS n
+       UNION ALL SELECT 'sandbox', $1, now() - interval '29 days' RETURNING 1`,
+      [young],
+    );
+    const env = { WEBHOOK_RETENTION_DAYS: "30" };
+    const node = await startShop({ env, databaseUrl: shop.databaseUrl });
+    await eventually(async () => {
+      const [left] = await provider.db.rows(
+        "SELECT 1 FROM payments.webhook_events WHERE event_id LIKE 'old %' LIMIT 1",
+      );
+      return left === undefined;
+    });
+    await node.stop();
+    expect(await eventsKnown(young)).toBe(1);
   });
 });
 
