@@ -1,18 +1,21 @@
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Config, loadConfig } from "../../lib/config.ts";
-import { CliError } from "../lib/errors.ts";
+import { CliError, messageOf } from "../lib/errors.ts";
+import type { LocalServer } from "./guarded-server.ts";
 import { layoutOf, type NodePlan } from "./layout.ts";
 import { ClusterNode } from "./node.ts";
-import { freePort } from "./ports.ts";
+import { accepts, freePort } from "./ports.ts";
 import { say } from "./say.ts";
-import { openServers, type Servers } from "./servers.ts";
+import { openServers, type Servers, stopServers } from "./servers.ts";
 
 /** ms that all nodes together may take to start. */
 const START = 120_000;
 /** ms beyond SHUTDOWN_TIMEOUT before a node that does not stop is killed. */
 const GRACE = 5_000;
-const FILE = "cluster.json";
+/** ms to see whether a port is taken. */
+const LOOK = 300;
+export const STATE_FILE = "cluster.json";
 
 const COLOURS = [36, 33, 32, 35, 34, 31];
 
@@ -20,8 +23,8 @@ const COLOURS = [36, 33, 32, 35, 34, 31];
 export interface ClusterState {
   /** Of the process that runs the cluster. SIGHUP has it start again what has ended. */
   pid: number;
-  /** Process ids of the servers it started, by name. */
-  servers: Record<string, number>;
+  /** Process ids of the servers it started, by name; null while one is down. */
+  servers: Record<string, number | null>;
   nodes: {
     name: string;
     services: readonly string[];
@@ -54,9 +57,16 @@ export class LocalCluster {
     const nothing = { JWT_SECRET: "-", SANDBOX_WEBHOOK_SECRET: "-", ADMIN_EMAIL: "-", ADMIN_PASSWORD: "-" };
     const config = loadConfig(env, { databaseUrl: env.DATABASE_URL ?? "", secrets: nothing });
     await mkdir(config.DATA_DIR, { recursive: true });
-    const servers = await openServers(config, env, plans);
+    const [first] = plans.filter(({ services }) => services.includes("gateway"));
+    if (first && (await accepts(config.PORT, LOOK)))
+      throw new CliError(`Somebody listens on port ${config.PORT} already: a shop, perhaps.`, {
+        next: `Stop it, or take another port: PORT=${config.PORT + 10} npm run cluster.`,
+      });
+    let cluster: LocalCluster | undefined;
+    const servers = await openServers(config, env, plans, (server) => cluster?.serverEnded(server));
     const ports = await Promise.all(plans.map(() => freePort()));
-    return new LocalCluster(config, servers, (self) => nodesOf(plans, ports, config, servers, env, self));
+    cluster = new LocalCluster(config, servers, (self) => nodesOf(plans, ports, config, servers, env, self));
+    return cluster;
   }
 
   /** Starts the nodes, and waits until all are ready. @throws CliError if one isn't; all are stopped then */
@@ -81,10 +91,21 @@ export class LocalCluster {
     return this.#nodes.length;
   }
 
-  /** Starts the nodes again that have ended. */
-  revive(): void {
+  /** Starts again what has ended: servers first, then nodes. */
+  async revive(): Promise<void> {
+    for (const server of this.#servers.own) {
+      if (this.#stopping) return;
+      await server.start().catch((error: unknown) => say(messageOf(error)));
+    }
     if (this.#stopping) return;
     for (const node of this.#nodes) if (!node.isRunning) node.start();
+    await this.#write();
+  }
+
+  /** One of our servers has ended. */
+  serverEnded({ name }: LocalServer): void {
+    if (this.#stopping) return;
+    say(`${name} has ended. kill -HUP ${process.pid} starts it again.`);
     void this.#write();
   }
 
@@ -105,9 +126,9 @@ export class LocalCluster {
     const ms = this.#config.SHUTDOWN_TIMEOUT + GRACE;
     const gateways = this.#nodes.filter(({ port }) => port !== undefined);
     for (const group of [gateways, this.#nodes]) await Promise.all(group.map((node) => node.stop(ms)));
-    await this.#servers.stop();
+    await stopServers(this.#servers);
     await this.#written;
-    await rm(join(this.#config.DATA_DIR, FILE), { force: true });
+    await rm(join(this.#config.DATA_DIR, STATE_FILE), { force: true });
   }
 
   /** For the impatient. */
@@ -124,7 +145,7 @@ export class LocalCluster {
   async #writeNow(): Promise<void> {
     const state: ClusterState = {
       pid: process.pid,
-      servers: this.#servers.pids,
+      servers: Object.fromEntries(this.#servers.own.map(({ name, pid }) => [name, pid])),
       nodes: this.#nodes.map(({ plan, pid, port, probePort }) => ({
         name: plan.name,
         services: plan.services,
@@ -133,7 +154,7 @@ export class LocalCluster {
         probe_port: probePort,
       })),
     };
-    const path = join(this.#config.DATA_DIR, FILE);
+    const path = join(this.#config.DATA_DIR, STATE_FILE);
     await writeFile(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`);
     await rename(`${path}.new`, path);
   }

@@ -92,6 +92,8 @@ export class ClusterNode {
     if (!child || !this.isRunning) return;
     const gone = once(child, "exit");
     child.kill("SIGTERM");
+    // One that somebody froze would not hear it.
+    child.kill("SIGCONT");
     const timer = setTimeout(() => child.kill("SIGKILL"), ms);
     await gone;
     clearTimeout(timer);
