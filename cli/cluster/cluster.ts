@@ -1,5 +1,4 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
 import { type Config, loadConfig } from "../../lib/config.ts";
 import { CliError, messageOf } from "../lib/errors.ts";
 import type { LocalServer } from "./guarded-server.ts";
@@ -8,6 +7,7 @@ import { ClusterNode } from "./node.ts";
 import { accepts, freePort } from "./ports.ts";
 import { say } from "./say.ts";
 import { openServers, type Servers, stopServers } from "./servers.ts";
+import { stateFile, writeState } from "./state.ts";
 
 /** ms that all nodes together may take to start. */
 const START = 120_000;
@@ -15,27 +15,8 @@ const START = 120_000;
 const GRACE = 5_000;
 /** ms to see whether a port is taken. */
 const LOOK = 300;
-export const STATE_FILE = "cluster.json";
 
 const COLOURS = [36, 33, 32, 35, 34, 31];
-
-/** What stands in `DATA_DIR/cluster.json` while the cluster runs: for those who watch it, and those who break it. */
-export interface ClusterState {
-  /** Of the process that runs the cluster. SIGHUP has it start again what has ended. */
-  pid: number;
-  /** Process ids of the servers it started, by name; null while one is down. */
-  servers: Record<string, number | null>;
-  nodes: {
-    name: string;
-    services: readonly string[];
-    /** Null while it is down. */
-    pid: number | null;
-    /** The gateway's port, null for nodes that have none. */
-    port: number | null;
-    /** Where it answers `/health/live`, `/health/ready` and `/metrics`. */
-    probe_port: number;
-  }[];
-}
 
 /** Several nodes on this machine, each a process, and what they run on. */
 export class LocalCluster {
@@ -128,7 +109,7 @@ export class LocalCluster {
     for (const group of [gateways, this.#nodes]) await Promise.all(group.map((node) => node.stop(ms)));
     await stopServers(this.#servers);
     await this.#written;
-    await rm(join(this.#config.DATA_DIR, STATE_FILE), { force: true });
+    await rm(stateFile(this.#config.DATA_DIR), { force: true });
   }
 
   /** For the impatient. */
@@ -143,20 +124,18 @@ export class LocalCluster {
   }
 
   async #writeNow(): Promise<void> {
-    const state: ClusterState = {
+    await writeState(this.#config.DATA_DIR, {
       pid: process.pid,
+      urls: this.urls,
       servers: Object.fromEntries(this.#servers.own.map(({ name, pid }) => [name, pid])),
       nodes: this.#nodes.map(({ plan, pid, port, probePort }) => ({
         name: plan.name,
-        services: plan.services,
+        services: [...plan.services],
         pid: pid ?? null,
         port: port ?? null,
         probe_port: probePort,
       })),
-    };
-    const path = join(this.#config.DATA_DIR, STATE_FILE);
-    await writeFile(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`);
-    await rename(`${path}.new`, path);
+    });
   }
 }
 

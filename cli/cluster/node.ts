@@ -86,6 +86,11 @@ export class ClusterNode {
     return false;
   }
 
+  /** Resolves when it has ended. */
+  async gone(): Promise<void> {
+    if (this.#child && this.isRunning) await once(this.#child, "exit");
+  }
+
   /** Asks it to stop, and ends it if it hasn't after `ms`. */
   async stop(ms: number): Promise<void> {
     const child = this.#child;

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import type { ClusterState } from "../../cli/cluster/cluster.ts";
+import { type ClusterState, readState } from "../../cli/cluster/state.ts";
 import { eventually, send } from "../helpers/client.ts";
 import { freePort } from "../helpers/node-process.ts";
 import { haveServers } from "../helpers/servers.ts";
@@ -49,14 +49,7 @@ async function start(...args: string[]): Promise<void> {
     stream?.on("data", (chunk: Buffer) => (output += chunk.toString()));
 }
 
-async function state(): Promise<ClusterState | undefined> {
-  try {
-    const read: ClusterState = JSON.parse(await readFile(join(dataDir, "cluster.json"), "utf8"));
-    return read;
-  } catch {
-    return undefined;
-  }
-}
+const state = () => readState(dataDir);
 
 async function ready(): Promise<ClusterState> {
   await eventually(async () => {
