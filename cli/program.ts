@@ -68,6 +68,12 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/migrate.ts")).migrateCommand,
   },
   {
+    name: "chaos",
+    summary:
+      "kill, freeze and cut a shop on this machine while customers order, and see that nothing is lost",
+    load: async () => (await import("./commands/chaos.ts")).chaosCommand,
+  },
+  {
     name: "doctor",
     summary: "find what is wrong on this machine, and say what to do",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,

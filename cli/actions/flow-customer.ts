@@ -1,9 +1,8 @@
 import type { TSchema } from "typebox";
 import { analyticsContract } from "../../services/analytics/analytics.contract.ts";
 import { Cart } from "../../services/cart/cart.contract.ts";
-import { Order } from "../../services/orders/orders.contract.ts";
 import { Product } from "../../services/products/products.contract.ts";
-import { sendOrder, sendPayment } from "../lib/checkout.ts";
+import type { Desk } from "../lib/checkout.ts";
 import type { Client, RequestOptions } from "../lib/client.ts";
 import { Cancelled, CliError, ShopRefused } from "../lib/errors.ts";
 import { patiently } from "../lib/patience.ts";
@@ -28,6 +27,8 @@ export interface Visit {
 
 interface Shop {
   client: Client;
+  /** Where they order, pay and cancel. */
+  desk: Desk;
   figures: FlowFigures;
   signal: AbortSignal;
 }
@@ -39,21 +40,26 @@ const CITIES = ["London", "Lisbon", "Tallinn", "Vienna"];
 /** What other customers may have bought meanwhile: no failure. */
 const SOLD_OUT = new Set(["INSUFFICIENT_STOCK", "PRODUCT_UNAVAILABLE"]);
 
-/** One customer's visit, from the first look to its end. A refusal that no customer should meet is counted as failed. */
-export async function visit(shop: Shop, visit: Visit): Promise<void> {
+/**
+ * One customer's visit, from the first look to its end. A refusal that no customer should meet is counted as failed.
+ * @returns false then
+ */
+export async function visit(shop: Shop, visit: Visit): Promise<boolean> {
   const { figures } = shop;
   figures.add("visits");
   try {
     await browse(shop, visit);
     if (visit.kind !== "browse") await fillCart(shop, visit);
-    if (visit.kind === "browse") return;
+    if (visit.kind === "browse") return true;
     if (visit.kind === "abandon") figures.add("abandoned");
     else await buy(shop, visit);
+    return true;
   } catch (error) {
     if (!(error instanceof CliError) || error instanceof Cancelled) throw error;
     const code = error instanceof ShopRefused ? error.code : error.name;
     if (SOLD_OUT.has(code)) figures.add("sold_out");
     else figures.fail(code);
+    return SOLD_OUT.has(code);
   }
 }
 
@@ -105,7 +111,7 @@ async function fillCart(shop: Shop, visit: Visit): Promise<void> {
 }
 
 async function buy(shop: Shop, visit: Visit): Promise<void> {
-  const { client, figures, signal } = shop;
+  const { desk, figures, signal } = shop;
   const { kind, key, token, random } = visit;
   const method = random.pick(kind === "decline" ? BAD_CARDS : CARDS);
   const paysLater = random.next() < 0.5;
@@ -117,18 +123,19 @@ async function buy(shop: Shop, visit: Visit): Promise<void> {
   try {
     const timed = <T>(request: () => Promise<T>) =>
       patiently(() => figures.time(request, { isCheckout: true }), signal);
-    let { order } = await timed(() => sendOrder(client, `${key}-order`, body, signal, token));
+    let order = await timed(() => desk.order(`${key}-order`, body, token));
     figures.add("orders");
     if (paysLater) {
-      await timed(() =>
-        sendPayment(client, `${key}-pay`, { order_id: order.id, payment_method: method }, signal, token),
-      );
+      const payment = { order_id: order.id, payment_method: method };
+      await timed(() => desk.pay(`${key}-pay`, payment, token));
     }
     figures.add("paid");
     figures.earn(order.total_amount, order.currency);
     if (kind === "cancel") {
-      const reason = { body: { reason: "changed my mind" } };
-      order = await ask(shop, visit, "POST", `/api/orders/${order.id}/cancel`, Order, reason);
+      order = await patiently(
+        () => figures.time(() => desk.cancel(order.id, "changed my mind", token)),
+        signal,
+      );
       figures.add("cancelled");
       figures.earn(-order.total_amount, order.currency);
     }

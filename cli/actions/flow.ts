@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Session } from "../../services/auth/auth.contract.ts";
 import type { Product } from "../../services/products/products.contract.ts";
+import { shopDesk } from "../lib/checkout.ts";
 import type { Client } from "../lib/client.ts";
 import { CliError, EXIT, Misuse } from "../lib/errors.ts";
 import { finishing, type Io } from "../lib/io.ts";
@@ -47,7 +48,7 @@ export async function orderFlow(options: FlowOptions, io: Io): Promise<number> {
   return report.failed === 0 ? EXIT.ok : EXIT.failed;
 }
 
-function mixOf(text: string): [Kind, number][] {
+export function mixOf(text: string): [Kind, number][] {
   try {
     return readMix(text);
   } catch (error) {
@@ -57,7 +58,7 @@ function mixOf(text: string): [Kind, number][] {
 }
 
 /** What the customers choose from. @throws CliError if there is nothing to buy */
-async function catalogueOf(client: Client): Promise<Product[]> {
+export async function catalogueOf(client: Client): Promise<Product[]> {
   const query = { in_stock: true, limit: 100, sort: "name" };
   const { products } = await client.request("GET", "/api/products", ProductPage, { query });
   if (products.length > 0) return products;
@@ -78,23 +79,27 @@ async function runVisits(
   // Each worker is one customer after the other, with one account: a cart is one person's.
   const tokens = new Map<number, { token: string; until: number }>();
   const { signal } = io;
+  const desk = shopDesk(client, finishing(io).signal);
   await inParallel(count, concurrency, signal, async (index, worker) => {
     const random = createRandom(`${seed}:${index}`);
     const kind = pickKind(mix, random);
     let login = tokens.get(worker);
     if (!login || login.until < Date.now()) {
-      login = await patiently(() => register(client, `${run}-${worker}-${index}`), signal);
+      login = await patiently(() => registerCustomer(client, `${run}-${worker}-${index}`), signal);
       tokens.set(worker, login);
     }
     await visit(
-      { client, figures, signal: finishing(io).signal },
+      { client, desk, figures, signal: finishing(io).signal },
       { kind, key: `flow-${run}-${index}`, token: login.token, random, catalogue },
     );
   });
 }
 
 /** An account that nobody can log in to: its password is forgotten at once. */
-async function register(client: Client, name: string): Promise<{ token: string; until: number }> {
+export async function registerCustomer(
+  client: Client,
+  name: string,
+): Promise<{ token: string; until: number }> {
   const body = {
     email: `flow-${name}@example.com`,
     password: randomBytes(24).toString("base64url"),

@@ -1,38 +1,22 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
 import { type Config, loadConfig } from "../../lib/config.ts";
-import { CliError } from "../lib/errors.ts";
+import { CliError, messageOf } from "../lib/errors.ts";
+import type { LocalServer } from "./guarded-server.ts";
 import { layoutOf, type NodePlan } from "./layout.ts";
 import { ClusterNode } from "./node.ts";
-import { freePort } from "./ports.ts";
+import { accepts, freePort } from "./ports.ts";
 import { say } from "./say.ts";
-import { openServers, type Servers } from "./servers.ts";
+import { openServers, type Servers, stopServers } from "./servers.ts";
+import { stateFile, writeState } from "./state.ts";
 
 /** ms that all nodes together may take to start. */
 const START = 120_000;
 /** ms beyond SHUTDOWN_TIMEOUT before a node that does not stop is killed. */
 const GRACE = 5_000;
-const FILE = "cluster.json";
+/** ms to see whether a port is taken. */
+const LOOK = 300;
 
 const COLOURS = [36, 33, 32, 35, 34, 31];
-
-/** What stands in `DATA_DIR/cluster.json` while the cluster runs: for those who watch it, and those who break it. */
-export interface ClusterState {
-  /** Of the process that runs the cluster. SIGHUP has it start again what has ended. */
-  pid: number;
-  /** Process ids of the servers it started, by name. */
-  servers: Record<string, number>;
-  nodes: {
-    name: string;
-    services: readonly string[];
-    /** Null while it is down. */
-    pid: number | null;
-    /** The gateway's port, null for nodes that have none. */
-    port: number | null;
-    /** Where it answers `/health/live`, `/health/ready` and `/metrics`. */
-    probe_port: number;
-  }[];
-}
 
 /** Several nodes on this machine, each a process, and what they run on. */
 export class LocalCluster {
@@ -54,9 +38,16 @@ export class LocalCluster {
     const nothing = { JWT_SECRET: "-", SANDBOX_WEBHOOK_SECRET: "-", ADMIN_EMAIL: "-", ADMIN_PASSWORD: "-" };
     const config = loadConfig(env, { databaseUrl: env.DATABASE_URL ?? "", secrets: nothing });
     await mkdir(config.DATA_DIR, { recursive: true });
-    const servers = await openServers(config, env, plans);
+    const [first] = plans.filter(({ services }) => services.includes("gateway"));
+    if (first && (await accepts(config.PORT, LOOK)))
+      throw new CliError(`Somebody listens on port ${config.PORT} already: a shop, perhaps.`, {
+        next: `Stop it, or take another port: PORT=${config.PORT + 10} npm run cluster.`,
+      });
+    let cluster: LocalCluster | undefined;
+    const servers = await openServers(config, env, plans, (server) => cluster?.serverEnded(server));
     const ports = await Promise.all(plans.map(() => freePort()));
-    return new LocalCluster(config, servers, (self) => nodesOf(plans, ports, config, servers, env, self));
+    cluster = new LocalCluster(config, servers, (self) => nodesOf(plans, ports, config, servers, env, self));
+    return cluster;
   }
 
   /** Starts the nodes, and waits until all are ready. @throws CliError if one isn't; all are stopped then */
@@ -81,10 +72,21 @@ export class LocalCluster {
     return this.#nodes.length;
   }
 
-  /** Starts the nodes again that have ended. */
-  revive(): void {
+  /** Starts again what has ended: servers first, then nodes. */
+  async revive(): Promise<void> {
+    for (const server of this.#servers.own) {
+      if (this.#stopping) return;
+      await server.start().catch((error: unknown) => say(messageOf(error)));
+    }
     if (this.#stopping) return;
     for (const node of this.#nodes) if (!node.isRunning) node.start();
+    await this.#write();
+  }
+
+  /** One of our servers has ended. */
+  serverEnded({ name }: LocalServer): void {
+    if (this.#stopping) return;
+    say(`${name} has ended. kill -HUP ${process.pid} starts it again.`);
     void this.#write();
   }
 
@@ -105,9 +107,9 @@ export class LocalCluster {
     const ms = this.#config.SHUTDOWN_TIMEOUT + GRACE;
     const gateways = this.#nodes.filter(({ port }) => port !== undefined);
     for (const group of [gateways, this.#nodes]) await Promise.all(group.map((node) => node.stop(ms)));
-    await this.#servers.stop();
+    await stopServers(this.#servers);
     await this.#written;
-    await rm(join(this.#config.DATA_DIR, FILE), { force: true });
+    await rm(stateFile(this.#config.DATA_DIR), { force: true });
   }
 
   /** For the impatient. */
@@ -122,20 +124,18 @@ export class LocalCluster {
   }
 
   async #writeNow(): Promise<void> {
-    const state: ClusterState = {
+    await writeState(this.#config.DATA_DIR, {
       pid: process.pid,
-      servers: this.#servers.pids,
+      urls: this.urls,
+      servers: Object.fromEntries(this.#servers.own.map(({ name, pid }) => [name, pid])),
       nodes: this.#nodes.map(({ plan, pid, port, probePort }) => ({
         name: plan.name,
-        services: plan.services,
+        services: [...plan.services],
         pid: pid ?? null,
         port: port ?? null,
         probe_port: probePort,
       })),
-    };
-    const path = join(this.#config.DATA_DIR, FILE);
-    await writeFile(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`);
-    await rename(`${path}.new`, path);
+    });
   }
 }
 

@@ -9,7 +9,13 @@ const HELP = `npm run cluster -- [<service>[+<service>…]=<processes> …]
 
 Starts a cluster on this machine: one process for two or three services, or as many as asked for (orders=3
 inventory=2 gateway=2). It takes the servers of NATS_URL, DATABASE_URL, REDIS_URL and MONGO_URL; without them it starts
-nats-server and the embedded Postgres. Ctrl-C stops it.`;
+nats-server, the embedded Postgres and, if it is installed, redis-server. Data is kept in DATA_DIR (.data). The gateways
+listen at PORT (8080) and the ports after it. Ctrl-C stops all of it.
+
+  npm run cluster -- orders=3 inventory=2 gateway=2
+  npm run cluster -- orders+payments=2 analytics=0      # analytics=0: without it
+
+In a second terminal, \`npm run molecart -- health\`, and \`npm run molecart -- chaos\` to break it.`;
 
 allowClosedPipe();
 const args = process.argv.slice(2);
@@ -32,7 +38,7 @@ async function run(): Promise<void> {
     await cluster?.stop();
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void stop());
-  process.on("SIGHUP", () => cluster?.revive());
+  process.on("SIGHUP", () => void cluster?.revive());
   try {
     cluster = await LocalCluster.open(args, process.env);
     if (stopping) await cluster.stop();

@@ -86,12 +86,19 @@ export class ClusterNode {
     return false;
   }
 
+  /** Resolves when it has ended. */
+  async gone(): Promise<void> {
+    if (this.#child && this.isRunning) await once(this.#child, "exit");
+  }
+
   /** Asks it to stop, and ends it if it hasn't after `ms`. */
   async stop(ms: number): Promise<void> {
     const child = this.#child;
     if (!child || !this.isRunning) return;
     const gone = once(child, "exit");
     child.kill("SIGTERM");
+    // One that somebody froze would not hear it.
+    child.kill("SIGCONT");
     const timer = setTimeout(() => child.kill("SIGKILL"), ms);
     await gone;
     clearTimeout(timer);

@@ -1,8 +1,8 @@
 import type { Static } from "typebox";
-import { ordersContract } from "../../services/orders/orders.contract.ts";
-import { paymentsContract } from "../../services/payments/payments.contract.ts";
+import { Order, ordersContract } from "../../services/orders/orders.contract.ts";
+import { type Payment, paymentsContract } from "../../services/payments/payments.contract.ts";
 import type { Client } from "./client.ts";
-import { Cancelled, CliError, ShopRefused, ShopUnreachable } from "./errors.ts";
+import { Cancelled, CliError, messageOf, ShopRefused, ShopUnreachable } from "./errors.ts";
 import { pause } from "./patience.ts";
 
 /** How often a request whose outcome is unknown is sent, always under the same key. */
@@ -10,6 +10,7 @@ const TRIES = 4;
 /** s between them. */
 const WAIT = 1;
 
+/** Answers that leave open whether something was done. */
 const UNKNOWN = new Set([
   "ORDER_OUTCOME_UNKNOWN",
   "PAYMENT_OUTCOME_UNKNOWN",
@@ -17,6 +18,28 @@ const UNKNOWN = new Set([
   "SERVICE_UNAVAILABLE",
 ]);
 
+/** What is asked for under a key, in a customer's name. */
+export interface Desk {
+  /** @throws CliError as {@link sendOrder} */
+  order(key: string, body: OrderRequest, token: string): Promise<Order>;
+  pay(key: string, body: PaymentRequest, token: string): Promise<Payment>;
+  cancel(orderId: string, reason: string, token: string): Promise<Order>;
+}
+
+/** The shop's own doors. */
+export function shopDesk(client: Client, signal: AbortSignal): Desk {
+  return {
+    order: async (key, body, token) => (await sendOrder(client, key, body, signal, token)).order,
+    pay: async (key, body, token) => (await sendPayment(client, key, body, signal, token)).payment,
+    cancel: (orderId, reason, token) =>
+      client.request("POST", `/api/orders/${orderId}/cancel`, Order, { body: { reason }, token }),
+  };
+}
+
+export interface PaymentRequest {
+  order_id: string;
+  payment_method: string;
+}
 export type OrderRequest = Static<typeof ordersContract.actions.checkout.params>;
 
 /** Places an order, once for each key. @param token a customer's, in place of the client's own */
@@ -38,7 +61,7 @@ export async function sendOrder(
 export async function sendPayment(
   client: Client,
   key: string,
-  body: { order_id: string; payment_method: string },
+  body: PaymentRequest,
   signal: AbortSignal,
   token?: string,
 ) {
@@ -60,11 +83,14 @@ export async function untilKnown<T>(key: string, signal: AbortSignal, request: (
       return await request();
     } catch (error) {
       if (error instanceof Cancelled) throw new Cancelled(error.message, next);
-      const unknown =
-        error instanceof ShopUnreachable || (error instanceof ShopRefused && UNKNOWN.has(error.code));
-      if (!unknown) throw error;
-      if (tries >= TRIES) throw new CliError(error.message, { next });
+      if (!leavesUnknown(error)) throw error;
+      if (tries >= TRIES) throw new CliError(messageOf(error), { next });
       await pause(WAIT, signal);
     }
   }
+}
+
+/** Whether a failed request may have done what it asked for, or may yet do it. */
+export function leavesUnknown(error: unknown): boolean {
+  return error instanceof ShopUnreachable || (error instanceof ShopRefused && UNKNOWN.has(error.code));
 }

@@ -45,12 +45,14 @@ export interface ClientOptions {
   token?: () => Promise<string>;
   /** Ends what is under way. */
   signal?: AbortSignal;
+  /** ms a request waits, where nothing else is said; default 20,000 */
+  timeout?: number;
 }
 
-export function createClient(url: string, { token, signal }: ClientOptions = {}): Client {
+export function createClient(url: string, { token, signal, timeout }: ClientOptions = {}): Client {
   const send = async (method: string, path: string, options: RequestOptions = {}) => {
     const bearer = options.token ?? (await token?.());
-    return await sendRequest(url, method, path, { ...options, token: bearer }, signal);
+    return await sendRequest(url, method, path, { timeout, ...options, token: bearer }, signal);
   };
   return {
     url,

@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, rm } from "node:fs/promises";
+import { readFile, realpath, rm } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -53,9 +53,9 @@ const KEPT_LINES = 10;
  * @throws StartFailure
  */
 export async function launch(
-  options: Cluster & { flags: string[]; log: (line: string) => void },
+  options: Cluster & { flags: string[]; log: (line: string) => void; onEnd: () => void },
 ): Promise<Server> {
-  const { programs, directory, user, environment, flags, log } = options;
+  const { programs, directory, user, environment, flags, log, onEnd } = options;
   const where = ["-D", nameForPostgres(options), "-c", markOf(directory)];
   const guardian = spawn(
     "/bin/sh",
@@ -73,6 +73,7 @@ export async function launch(
     await endOrphan(directory); // only if someone killed the guardian
   };
 
+  let wasReady = false;
   const lines: string[] = [];
   const output = createInterface({ input: guardian.stderr });
   const ready = await new Promise<boolean>((resolve) => {
@@ -80,11 +81,16 @@ export async function launch(
       lines.push(line);
       if (lines.length > KEPT_LINES) lines.shift();
       log(line);
-      if (line.includes(READY)) resolve(true);
+      if (!line.includes(READY)) return;
+      wasReady = true;
+      resolve(true);
     });
     output.once("close", () => {
       resolve(false);
-      if (!stopping) log("The embedded Postgres has ended.");
+      if (!stopping) {
+        log("The embedded Postgres has ended.");
+        if (wasReady) onEnd();
+      }
       guardian.stdin.destroy(); // nothing left to guard
     });
   });
@@ -125,6 +131,13 @@ export async function endOrphan(directory: string): Promise<void> {
     signal(pid, waited > 10_000 ? "SIGQUIT" : "SIGINT");
     await sleep(10);
   }
+}
+
+/** The process id of the postmaster that serves `dataDir`, or undefined if none does. */
+export async function postmasterPid(dataDir: string): Promise<number | undefined> {
+  const directory = join(await realpath(dataDir), "postgres");
+  const pid = await readPostmasterPid(directory);
+  return pid !== undefined && (await isPostmaster(pid, directory)) ? pid : undefined;
 }
 
 async function readPostmasterPid(directory: string): Promise<number | undefined> {

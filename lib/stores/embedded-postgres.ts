@@ -31,6 +31,10 @@ export interface EmbeddedPostgresOptions {
   settings?: Record<string, string>;
   /** Takes the server's lines; by default they are dropped. */
   log?: (line: string) => void;
+  /** Where it listens; by default a free port. For one that is started again for nodes that know the port. */
+  port?: number;
+  /** Told when the server ends without having been stopped. */
+  onEnd?: () => void;
   /** Takes a copy of Postgres's programs, 60 MB, when the shop is root and nobody else gets to its repository. */
   cacheDir?: string;
 }
@@ -67,7 +71,7 @@ const DEFAULTS: Record<string, string> = {
  * @throws Error in one sentence with the next step: `dataDir` is another shop's, out of reach, or the server failed.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { settings = {}, log = () => {}, cacheDir = CACHE_DIR } = options;
+  const { settings = {}, log = () => {}, onEnd = () => {}, cacheDir = CACHE_DIR } = options;
   if (process.platform === "win32") {
     throw new Error(
       "The embedded Postgres needs Linux or macOS: use WSL, or set DATABASE_URL to a Postgres of yours.",
@@ -77,7 +81,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const lock = await lockDirectory(dataDir);
   try {
     const cluster = await openCluster(dataDir, { sync: settings.fsync !== "off", cacheDir });
-    const { server, port } = await start(cluster, { ...DEFAULTS, ...settings }, log);
+    const { server, port } = await start(cluster, { ...DEFAULTS, ...settings }, options.port, log, onEnd);
     const url = `postgres://${SUPERUSER}:${cluster.password}@127.0.0.1:${port}/${DATABASE}`;
     try {
       await ensureDatabase(url);
@@ -112,17 +116,19 @@ async function openDirectory(dataDir: string): Promise<string> {
 async function start(
   cluster: Cluster,
   settings: Record<string, string>,
+  wanted: number | undefined,
   log: (line: string) => void,
+  onEnd: () => void,
 ): Promise<{ server: Server; port: number }> {
   for (let attempt = 1; ; attempt++) {
     await endOrphan(cluster.directory);
-    const port = await freePort();
+    const port = wanted ?? (await freePort());
     const flags = Object.entries({ ...settings, port: String(port) }).flatMap(([name, value]) => [
       "-c",
       `${name}=${value}`,
     ]);
     try {
-      return { server: await launch({ ...cluster, flags, log }), port };
+      return { server: await launch({ ...cluster, flags, log, onEnd }), port };
     } catch (error) {
       const passing = error instanceof StartFailure && PASSING.test(error.lines);
       if (!passing || attempt === ATTEMPTS) throw error;

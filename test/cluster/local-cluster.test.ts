@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import type { ClusterState } from "../../cli/cluster/cluster.ts";
+import { type ClusterState, readState } from "../../cli/cluster/state.ts";
 import { eventually, send } from "../helpers/client.ts";
 import { freePort } from "../helpers/node-process.ts";
 import { haveServers } from "../helpers/servers.ts";
@@ -49,14 +49,7 @@ async function start(...args: string[]): Promise<void> {
     stream?.on("data", (chunk: Buffer) => (output += chunk.toString()));
 }
 
-async function state(): Promise<ClusterState | undefined> {
-  try {
-    const read: ClusterState = JSON.parse(await readFile(join(dataDir, "cluster.json"), "utf8"));
-    return read;
-  } catch {
-    return undefined;
-  }
-}
+const state = () => readState(dataDir);
 
 async function ready(): Promise<ClusterState> {
   await eventually(async () => {
@@ -98,7 +91,7 @@ const pids = ({ nodes, servers }: ClusterState) => [
     ]);
     expect(output).toMatch(/^NATS .*started for this cluster$/m);
     expect(output).toMatch(/^Postgres .*embedded/m);
-    expect(output).toMatch(/^Redis .*none/m);
+    expect(output).toMatch(/^Redis .*(none|started for this cluster)/m);
     const products = await eventually(async () => {
       const answer = await send({ url }, "GET", "/api/products?limit=1").catch(() => undefined);
       return Number(answer?.at("pagination", "total")) > 100 && answer;
@@ -116,10 +109,28 @@ const pids = ({ nodes, servers }: ClusterState) => [
     expect(pidOf(revived, "orders-1")).not.toBe(pidOf(running, "orders-1"));
     expect(pidOf(revived, "orders-2")).toBe(pidOf(running, "orders-2"));
 
+    // Its servers come back the same way, where they were and with what they knew.
+    for (const name of Object.keys(revived.servers)) {
+      process.kill(revived.servers[name] ?? 0, "SIGKILL");
+      await eventually(async () => (await state())?.servers[name] === null);
+      expect(output).toContain(`${name} has ended`);
+    }
+    cluster.kill("SIGHUP");
+    const whole = await eventually(async () => {
+      const now = await state();
+      return now && !pids(now).includes(null) ? now : undefined;
+    }, START);
+    await eventually(async () => {
+      const answer = await send({ url }, "GET", "/api/products?limit=1").catch(() => undefined);
+      return Number(answer?.at("pagination", "total")) > 100;
+    }, START);
+
+    // One that is frozen is ended with the others.
+    process.kill(pidOf(whole, "payments") ?? 0, "SIGSTOP");
     const exited = once(cluster, "exit");
     cluster.kill("SIGINT");
     expect(await exited).toEqual([0, null]);
-    expect(pids(revived).filter(isAlive)).toEqual([]);
+    expect(pids(whole).filter(isAlive)).toEqual([]);
     expect(await state()).toBeUndefined();
   }, 120_000);
 
