@@ -1,4 +1,4 @@
-import type { BrokerOptions } from "moleculer";
+import type { BrokerOptions, ServiceBroker } from "moleculer";
 import { contractMiddleware } from "../middlewares/contract.ts";
 import { drainMiddleware } from "../middlewares/drain.ts";
 import { failuresMiddleware } from "../middlewares/failures.ts";
@@ -7,7 +7,10 @@ import { installCalls } from "./calling.ts";
 import type { Config } from "./config.ts";
 import { addCheck } from "./health.ts";
 import { installLifecycle } from "./lifecycle.ts";
+import { isScraped, Metrics, provideMetrics } from "./metrics.ts";
+import { collectNodeFigures } from "./node-figures.ts";
 import { probesMiddleware } from "./probes.ts";
+import { collectProcessFigures } from "./process-figures.ts";
 import { resilienceOptions } from "./resilience.ts";
 import { provideConfig } from "./runtime.ts";
 import { RedisCacher } from "./stores/redis-cacher.ts";
@@ -39,8 +42,8 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
     validator: false,
     ...resilienceOptions(config),
     metrics: {
-      enabled: true,
-      // Read by the gateway and lib/metrics.ts; Moleculer's own reporter would open a port on every interface.
+      enabled: isScraped(config),
+      // Told by lib/metrics.ts; Moleculer's own reporter would open a port on every interface.
       reporter: [],
       collectProcessMetrics: config.NODE_ENV !== "test",
       // Moleculer keeps each sample this long for quantiles that nobody reads: as briefly as it goes.
@@ -57,6 +60,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
     ],
     created(broker) {
       provideConfig(broker, config);
+      installMetrics(broker, config);
       installLifecycle(broker);
       installCalls(broker, config.REQUEST_TIMEOUT);
       if (transporter) addCheck(broker, "node", "nats", () => transporter.ping());
@@ -70,6 +74,15 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       await afterStop?.();
     },
   };
+}
+
+function installMetrics(broker: ServiceBroker, config: Config): void {
+  const { SERVICES } = config;
+  const metrics = new Metrics(broker, (service) => SERVICES.length === 0 || SERVICES.includes(service));
+  provideMetrics(broker, metrics);
+  if (!isScraped(config)) return;
+  collectNodeFigures(broker, metrics);
+  collectProcessFigures(metrics);
 }
 
 function loggerOf(config: Config): NonNullable<BrokerOptions["logger"]> {

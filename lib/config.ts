@@ -204,6 +204,8 @@ export interface Config
   JWT_SECRET: string;
   SANDBOX_WEBHOOK_SECRET: string;
   SEED: "demo" | "none";
+  /** How metrics name it: `common`, or the service's name where it has a database of its own. */
+  databaseNameOf(service: SqlService): string;
   /** The database of a service: its own, or the common one. */
   databaseUrl(service: SqlService): string;
 }
@@ -274,6 +276,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
     ADMIN_PASSWORD: values.ADMIN_PASSWORD || (kept.ADMIN_PASSWORD ?? ""),
     SEED: values.SEED === "demo" || (values.SEED === undefined && embedded) ? "demo" : "none",
     databaseUrl: (service) => ownUrl(values, service) || databaseUrl,
+    databaseNameOf: (service) => (ownUrl(values, service) === "" ? "common" : service),
   };
 }
 

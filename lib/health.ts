@@ -62,6 +62,12 @@ export function failingChecks(broker: ServiceBroker): Promise<FailingCheck[]> {
   return node.last.failing;
 }
 
+/** Each store that this node's services need, by name, and whether it answers to all of them. */
+export async function storesUp(broker: ServiceBroker): Promise<Map<string, boolean>> {
+  const failing = new Set((await failingChecks(broker)).map(({ store }) => store));
+  return new Map((nodes.get(broker)?.checks ?? []).map(({ store }) => [store, !failing.has(store)]));
+}
+
 async function askAll(checks: readonly Check[]): Promise<FailingCheck[]> {
   const failing = await Promise.all(
     checks.map(async ({ service, store, ask }) => ((await answers(ask)) ? [] : [{ service, store }])),

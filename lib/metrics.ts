@@ -1,120 +1,144 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { ServiceBroker } from "moleculer";
+import type { Config } from "./config.ts";
+import {
+  type CounterName,
+  declarationOf,
+  type HistogramName,
+  type LabelsOf,
+  metricNames,
+  type ReadName,
+} from "./metrics-catalogue.ts";
+import { metricsText } from "./metrics-text.ts";
+
+/** What {@link Metrics.collect} brings: one value of a gauge. */
+export type Sample = {
+  [N in ReadName]: { name: N; labels: LabelsOf<N>; value: number };
+}[ReadName];
+
+/** For what counts, and needn't know more. */
+export type Counting = Pick<Metrics, "count" | "observe">;
+
+/** ms a figure is good for: however many scrape, a store is asked no more often. */
+const FRESH = 15_000;
+/** ms a scrape waits for figures; then it is given the last ones. */
+const PATIENCE = 1_000;
+/** ms after which a figure that could not be read again is told no more. */
+const STALE = 90_000;
+
+interface Source {
+  read: () => Promise<readonly Sample[]> | readonly Sample[];
+  /** ms */
+  fresh: number;
+  samples: readonly Sample[];
+  readAt: number;
+  triedAt: number;
+  reading?: Promise<void>;
+}
 
 /**
- * Prometheus text from Moleculer's metrics registry, to be served wherever the node serves it. Moleculer's own reporter
- * is left out: it opens an unauthenticated port on every interface, writes no `_sum` and `_count` of a histogram without
- * quantiles, and sorts a minute of samples at each scrape.
+ * A node's metrics: those of the catalogue, kept in Moleculer's registry beside its own. Where nobody can scrape the
+ * node, nothing is counted.
  */
+export class Metrics {
+  readonly #broker: ServiceBroker;
+  readonly #sources = new Map<string, Source>();
 
-/** Answers of the gateway, observed in ms. Labels: `method`, `route` (the template, never the URL), `status`. */
-export const HTTP_DURATION = "molecart.http.request.duration.seconds";
-/** How long the event loop made a timer wait since the last scrape. Label: `quantile`. */
-const LOOP_DELAY = "molecart.eventloop.delay.seconds";
-
-/** ms, told as seconds: whole numbers make the registry's look-up of a bucket several times as fast. */
-const BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
-const MS_AS_SECONDS = new Set([HTTP_DURATION]);
-
-/** What the registry knows of the machine and its user is nobody's business who may scrape. */
-const PRIVATE = [
-  "process.arguments",
-  "os.user.",
-  "os.network.",
-  "os.hostname",
-  "os.datetime.",
-  "os.cpu.info.",
-];
-
-const loopDelay = monitorEventLoopDelay({ resolution: 20 });
-
-/** Registers the shop's own metrics with the node's registry. Once a node. */
-export function declareMetrics(broker: ServiceBroker): void {
-  loopDelay.enable();
-  broker.metrics.register({
-    type: "histogram",
-    name: HTTP_DURATION,
-    description: "Time from the request's head to the answer's end",
-    labelNames: ["method", "route", "status"],
-    buckets: BUCKETS,
-  });
-  broker.metrics.register({
-    type: "gauge",
-    name: LOOP_DELAY,
-    description: "Delay of the event loop since the last scrape",
-    labelNames: ["quantile"],
-  });
-}
-
-function updateLoopDelay(broker: ServiceBroker): void {
-  const quantiles = {
-    "0.5": loopDelay.percentile(50),
-    "0.99": loopDelay.percentile(99),
-    "1": loopDelay.max,
-  };
-  for (const [quantile, nanoseconds] of Object.entries(quantiles)) {
-    broker.metrics.set(LOOP_DELAY, nanoseconds / 1e9, { quantile });
+  /** @param runs whether this node runs a service: its metrics are there from the start */
+  constructor(broker: ServiceBroker, runs: (service: string) => boolean) {
+    this.#broker = broker;
+    for (const name of metricNames) {
+      const declared = declarationOf(name);
+      if (declared.type === "gauge" || "read" in declared) continue;
+      const common = { name, description: declared.help, labelNames: Object.keys(declared.labels) };
+      if (declared.type === "histogram") {
+        broker.metrics.register({ ...common, type: "histogram", buckets: [...declared.buckets] });
+        continue;
+      }
+      broker.metrics.register({ ...common, type: "counter" });
+      if (declared.owner && !runs(declared.owner)) continue;
+      for (const labels of combinations(declared.labels)) broker.metrics.increment(name, labels, 0);
+    }
   }
-  loopDelay.reset();
-}
 
-type Labels = Record<string, unknown>;
-
-/** What Moleculer keeps of one combination of labels. */
-interface Item {
-  labels?: Labels;
-  value?: unknown;
-  sum?: number;
-  count?: number;
-  bucketValues?: Record<string, number>;
-}
-
-/** The node's metrics in Prometheus' text format 0.0.4. */
-export function metricsText(broker: ServiceBroker): string {
-  updateLoopDelay(broker);
-  const common = { namespace: broker.namespace, node: broker.nodeID };
-  const lines: string[] = [];
-  for (const metric of broker.metrics.store.values()) {
-    if (metric.values.size === 0 || PRIVATE.some((prefix) => metric.name.startsWith(prefix))) continue;
-    const name = metric.name.replace(/[^a-zA-Z0-9_:]/g, "_");
-    const help = metric.description ?? metric.name;
-    lines.push(
-      `# HELP ${name} ${help.replace(/\\/g, "\\\\").replace(/\n/g, " ")}`,
-      `# TYPE ${name} ${metric.type === "info" ? "gauge" : metric.type}`,
-    );
-    const scale = MS_AS_SECONDS.has(metric.name) ? 1000 : 1;
-    for (const item of metric.values.values()) lines.push(...samples(name, metric.type, item, common, scale));
+  count<N extends CounterName>(name: N, labels: LabelsOf<N>, by = 1): void {
+    this.#broker.metrics.increment(name, labels, by);
   }
-  return `${lines.join("\n")}\n`;
+
+  /** @param ms told as seconds */
+  observe<N extends HistogramName>(name: N, ms: number, labels: LabelsOf<N>): void {
+    this.#broker.metrics.observe(name, ms, labels);
+  }
+
+  /**
+   * Has `read` bring figures when the node is scraped, at most every 15 s. Of several sources under one key the first
+   * is asked: services that share a database read its queues once.
+   */
+  collect(key: string, read: Source["read"], fresh = FRESH): void {
+    if (this.#sources.has(key)) return;
+    this.#sources.set(key, { read, fresh, samples: [], readAt: 0, triedAt: 0 });
+  }
+
+  /** The node's metrics in Prometheus' text format 0.0.4. Takes a second at most, whatever is away. */
+  async text(): Promise<string> {
+    const now = Date.now();
+    const readings = [...this.#sources.values()].flatMap((source) => this.#refresh(source, now));
+    if (readings.length > 0) await atMost(PATIENCE, Promise.all(readings));
+    const samples = [...this.#sources.values()]
+      .filter(({ readAt }) => Date.now() - readAt < STALE)
+      .flatMap((source) => source.samples);
+    return metricsText(this.#broker, samples);
+  }
+
+  #refresh(source: Source, now: number): Promise<void>[] {
+    if (!source.reading && now - source.triedAt >= source.fresh) {
+      source.triedAt = now;
+      source.reading = this.#read(source).finally(() => {
+        delete source.reading;
+      });
+    }
+    return source.reading ? [source.reading] : [];
+  }
+
+  async #read(source: Source): Promise<void> {
+    try {
+      source.samples = await source.read();
+      source.readAt = Date.now();
+    } catch (error) {
+      this.#broker.logger.debug("Could not read figures", { error: String(error) });
+    }
+  }
 }
 
-/** @param scale what a histogram's values are divided by */
-function samples(name: string, type: string, item: Item, common: Labels, scale: number): string[] {
-  const labels = { ...common, ...item.labels };
-  if (type === "info") return [`${name}${labelText({ ...labels, value: item.value })} 1`];
-  if (type !== "histogram") return [`${name}${labelText(labels)} ${numberText(item.value)}`];
-  const buckets = Object.entries(item.bucketValues ?? {}).sort(([a], [b]) => Number(a) - Number(b));
-  return [
-    ...buckets.map(
-      ([le, count]) => `${name}_bucket${labelText({ ...labels, le: Number(le) / scale })} ${count}`,
-    ),
-    `${name}_bucket${labelText({ ...labels, le: "+Inf" })} ${item.count ?? 0}`,
-    `${name}_sum${labelText(labels)} ${(item.sum ?? 0) / scale}`,
-    `${name}_count${labelText(labels)} ${item.count ?? 0}`,
-  ];
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
 }
 
-function numberText(value: unknown): string {
-  if (typeof value === "boolean") return value ? "1" : "0";
-  return typeof value === "number" ? String(value) : "NaN";
+/** Every combination of labels whose values are all known; none if one is open. */
+function combinations(labels: Readonly<Record<string, readonly string[] | null>>): Record<string, string>[] {
+  let all: Record<string, string>[] = [{}];
+  for (const [label, values] of Object.entries(labels)) {
+    all = all.flatMap((one) => (values ?? []).map((value) => ({ ...one, [label]: value })));
+  }
+  return all;
 }
 
-function labelText(labels: Labels): string {
-  const pairs = Object.entries(labels)
-    .filter(([, value]) => value !== undefined && value !== null)
-    .map(([key, value]) => `${key.replace(/[^a-zA-Z0-9_]/g, "_")}="${escapeLabel(String(value))}"`);
-  return `{${pairs.join(",")}}`;
+/** Whether anybody can scrape this node: on a port of its own, or, embedded, on the gateway's. */
+export function isScraped({ embedded, METRICS_PORT }: Pick<Config, "embedded" | "METRICS_PORT">): boolean {
+  return embedded || METRICS_PORT !== undefined;
 }
 
-const escapeLabel = (value: string) =>
-  value.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n");
+const nodes = new WeakMap<ServiceBroker, Metrics>();
+
+/** Once a node, where its broker is made. */
+export function provideMetrics(broker: ServiceBroker, metrics: Metrics): void {
+  nodes.set(broker, metrics);
+}
+
+export function metricsOf(broker: ServiceBroker): Metrics {
+  const metrics = nodes.get(broker);
+  if (!metrics) throw new Error("This broker was not made by brokerOptions(): it has no metrics.");
+  return metrics;
+}

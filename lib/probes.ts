@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { Middleware } from "moleculer";
 import type { Config } from "./config.ts";
 import { notReady } from "./health.ts";
-import { declareMetrics, metricsText } from "./metrics.ts";
+import { metricsOf } from "./metrics.ts";
 
 interface Answer {
   status: number;
@@ -38,12 +38,11 @@ export function probesMiddleware({ HEALTH_PORT, METRICS_PORT, HOST }: Config): M
         const isReady = failing.length === 0;
         return json(isReady ? 200 : 503, { status: isReady ? "ready" : "not ready", failing });
       });
-      serve(METRICS_PORT, "/metrics", () => ({
+      serve(METRICS_PORT, "/metrics", async () => ({
         status: 200,
         type: "text/plain; version=0.0.4; charset=utf-8",
-        body: metricsText(broker),
+        body: await metricsOf(broker).text(),
       }));
-      if (METRICS_PORT !== undefined) declareMetrics(broker);
       for (const [port, own] of pages) servers.push(await listen(port, HOST, own));
     },
     async stopped() {

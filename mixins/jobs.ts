@@ -4,10 +4,12 @@ import type { EventData, EventName } from "../lib/events.ts";
 import { addCheck } from "../lib/health.ts";
 import { newId } from "../lib/ids.ts";
 import { beforeStop } from "../lib/lifecycle.ts";
+import { metricsOf } from "../lib/metrics.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
 import { silenceAfter } from "../lib/stores/connect.ts";
 import type { Tx } from "../lib/stores/database.ts";
+import { queueSamples } from "../lib/stores/job-figures.ts";
 import { Jobs, type QueueDefinition } from "../lib/stores/jobs.ts";
 import { shared } from "../lib/stores/shared.ts";
 import { contracts } from "../services/contracts.ts";
@@ -54,6 +56,7 @@ export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []):
   return {
     build(broker) {
       const config = configOf(broker);
+      const metrics = metricsOf(broker);
       const url = config.databaseUrl(name);
       return {
         created() {
@@ -88,6 +91,8 @@ export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []):
           };
           Object.assign(this, { jobs: own, publish });
           addCheck(broker, name, "jobs", () => own.ping());
+          const database = config.databaseNameOf(name);
+          metrics.collect(`queues ${database}`, () => queueSamples(this.db, database));
         },
         async started() {
           const own: Jobs = this.jobs;
@@ -97,8 +102,16 @@ export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []):
               eventQueue(subscriber.name),
               { batch: 100, pollSeconds: 0.5 },
               async ({ action, envelope }) => {
-                // The one place where an action's name is data: `subscribes` of the contracts was checked by the compiler.
-                await broker.call(action, envelope, { caller: name });
+                const count = (outcome: "ok" | "failed") =>
+                  metrics.count("molecart_event_deliveries_total", { subscriber: subscriber.name, outcome });
+                try {
+                  // The one place where an action's name is data: `subscribes` of the contracts was checked by the compiler.
+                  await broker.call(action, envelope, { caller: name });
+                } catch (error) {
+                  count("failed");
+                  throw error;
+                }
+                count("ok");
               },
             );
           }

@@ -1,3 +1,4 @@
+import type { Sample } from "../metrics.ts";
 import type { Database } from "./database.ts";
 
 /** How one queue of a database stands. */
@@ -24,4 +25,23 @@ export async function queueFigures(db: Database): Promise<QueueFigures[]> {
          AS oldest_s
      FROM pgboss.job WHERE state < 'completed' GROUP BY name ORDER BY name`,
   );
+}
+
+/** The same as metrics: every queue is told, also an empty one. */
+export async function queueSamples(db: Database, database: string): Promise<Sample[]> {
+  const [queues, figures] = await Promise.all([
+    db.rows<{ name: string }>("SELECT name FROM pgboss.queue ORDER BY name"),
+    queueFigures(db),
+  ]);
+  const byName = new Map(figures.map((one) => [one.queue, one]));
+  return queues.flatMap(({ name: queue }): Sample[] => {
+    const { pending, scheduled, oldest_s } = byName.get(queue) ?? { pending: 0, scheduled: 0, oldest_s: 0 };
+    const labels = { database, queue };
+    if (isDeadLetterQueue(queue))
+      return [{ name: "molecart_dead_letters", labels, value: pending + scheduled }];
+    return [
+      { name: "molecart_queue_pending", labels, value: pending },
+      { name: "molecart_queue_oldest_seconds", labels, value: oldest_s },
+    ];
+  });
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServiceBroker } from "moleculer";
 import type { Config } from "../../lib/config.ts";
 import { AddressTooLong, MethodNotAllowed, RequestTooSlow, RouteNotFound } from "../../lib/errors.ts";
-import { HTTP_DURATION } from "../../lib/metrics.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { answerFailure, type Log } from "./answers.ts";
 import { clientIp, limitKey } from "./client-ip.ts";
 import { answerOptions, commonHeaders } from "./headers.ts";
@@ -36,6 +36,7 @@ interface FrontOptions {
  */
 export function front({ broker, config, router, limits, pages, http, log }: FrontOptions) {
   const setHeaders = commonHeaders(config);
+  const metrics = metricsOf(broker);
 
   return async (req: IncomingMessage, res: ServerResponse, next: () => unknown): Promise<void> => {
     const visit = open(req);
@@ -80,7 +81,7 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
     // Who hung up before the answer has no status: 499, as nginx counts it.
     const status = res.headersSent ? res.statusCode : 499;
     const ms = performance.now() - visit.startedAt;
-    broker.metrics.observe(HTTP_DURATION, ms, { method, route: visit.route, status });
+    metrics.observe("molecart_http_request_duration_seconds", ms, { method, route: visit.route, status });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import type { Config } from "../../lib/config.ts";
-import { metricsText } from "../../lib/metrics.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { answerDocument } from "./answers.ts";
 import { docsPages } from "./docs.ts";
 import type { Page } from "./front.ts";
@@ -13,9 +13,9 @@ export function pagesOf(broker: ServiceBroker, config: Config): ReadonlyMap<stri
     ...docsPages(),
   ]);
   if (config.embedded && config.METRICS_PORT === undefined) {
-    pages.set("/metrics", (_req, res) => {
-      res.writeHead(200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
-      res.end(metricsText(broker));
+    pages.set("/metrics", async (_req, res) => {
+      const text = await metricsOf(broker).text();
+      res.writeHead(200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" }).end(text);
     });
   }
   return pages;

@@ -1,4 +1,5 @@
 import type { ResultOf } from "../../lib/contract.ts";
+import { madeAt } from "../../lib/ids.ts";
 import { toDecimal } from "../../lib/money.ts";
 import type { Violation } from "../inventory/inventory.contract.ts";
 import type { notificationsContract } from "../notifications/notifications.contract.ts";
@@ -86,11 +87,6 @@ function violation(invariant: string, order: OrderRow, what: string, row: object
 }
 
 const seconds = (ms: number | null) => `${Math.round((ms ?? 0) / 1000)} s`;
-
-/** When a UUIDv7 was made, in ms since 1970. */
-export function madeAt(uuid: string): number {
-  return Number.parseInt(uuid.replaceAll("-", "").slice(0, 12), 16);
-}
 
 /** The largest UUID below this one: what `after` must be so that a page begins with it. */
 export function before(uuid: string): string {

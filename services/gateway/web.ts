@@ -6,7 +6,6 @@ import { untilOffered } from "../../lib/calling.ts";
 import { RouteNotFound } from "../../lib/errors.ts";
 import { beforeStop } from "../../lib/lifecycle.ts";
 import type { Meta } from "../../lib/meta.ts";
-import { declareMetrics } from "../../lib/metrics.ts";
 import { configOf } from "../../lib/runtime.ts";
 import type { Mixin } from "../../lib/service.ts";
 import { answerFailure, answerJson, type Log } from "./answers.ts";
@@ -52,7 +51,6 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
       let handle: (req: IncomingMessage, res: ServerResponse) => unknown = () => undefined;
       const http = new HttpServer((req, res) => handle(req, res), timeouts);
       const receive = front({ broker, config, router, limits, pages: pagesOf(broker, config), http, log });
-      declareMetrics(broker);
       beforeStop(broker, () => http.drain(config.SHUTDOWN_TIMEOUT));
 
       return {

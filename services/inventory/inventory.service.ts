@@ -1,3 +1,5 @@
+import { InsufficientStock, isFailure } from "../../lib/errors.ts";
+import { type Counting, metricsOf } from "../../lib/metrics.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { defineService } from "../../lib/service.ts";
 import { jobs } from "../../mixins/jobs.ts";
@@ -10,15 +12,18 @@ import type { Inventory } from "./inventory.ts";
 import { adjustLevel, changedLevels, setLevel, setLevels } from "./levels.ts";
 import { migrations } from "./migrations/index.ts";
 import { commit, giveBack, release, reserve } from "./reservations.ts";
+import { stockSamples } from "./stock-figures.ts";
 import { levelOf, noStock } from "./stock-level.ts";
 
 /** How much there is of each product, and which order has a hold on it. */
 export default defineService(inventoryContract)({
   mixins: [sql("inventory", { models: defineModels, migrations }), jobs("inventory")],
 
-  state(): { inventory: Inventory } {
+  state(): { inventory: Inventory; metrics: Counting } {
     const { LOW_STOCK_THRESHOLD: lowStockThreshold } = configOf(this.broker);
-    return { inventory: { db: this.db, publish: this.publish, lowStockThreshold } };
+    const metrics = metricsOf(this.broker);
+    metrics.collect("stock", () => stockSamples(this.db));
+    return { metrics, inventory: { db: this.db, publish: this.publish, lowStockThreshold } };
   },
 
   actions: {
@@ -53,7 +58,12 @@ export default defineService(inventoryContract)({
 
     async reserve(ctx) {
       const { order_id, items, expires_at } = ctx.params;
-      const { reservation, changed } = await reserve(this.inventory, order_id, items, expires_at);
+      const { reservation, changed } = await reserve(this.inventory, order_id, items, expires_at).catch(
+        (error: unknown) => {
+          if (isFailure(error, InsufficientStock)) this.metrics.count("molecart_stock_refusals_total", {});
+          throw error;
+        },
+      );
       await announce(ctx, changed);
       return reservation;
     },

@@ -175,7 +175,9 @@ export async function expireOrder(parts: OrdersParts, caller: Caller, orderId: s
       throw new Error("Not yet");
     return await begin(parts, tx, order, "cancelled", { actor: "system", reason: "payment_expired" });
   });
-  if (begun) await finishClosing(parts, caller, begun);
+  if (!begun) return;
+  parts.metrics.count("molecart_reservations_expired_total", {});
+  await finishClosing(parts, caller, begun);
 }
 
 /**

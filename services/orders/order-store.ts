@@ -1,5 +1,7 @@
 import { NotFound } from "../../lib/errors.ts";
 import type { EventData, OrderEventName } from "../../lib/events.ts";
+import type { Counting } from "../../lib/metrics.ts";
+import { toDecimal } from "../../lib/money.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { JobsThis } from "../../mixins/jobs.ts";
 import { type OrderStatus, predecessorsOf } from "./order-state.ts";
@@ -54,9 +56,11 @@ const RECORD = `
 export class OrderStore {
   readonly #db: Database;
   readonly #publish: JobsThis["publish"];
-  constructor(db: Database, publish: JobsThis["publish"]) {
+  readonly #metrics: Counting;
+  constructor(db: Database, publish: JobsThis["publish"], metrics: Counting) {
     this.#db = db;
     this.#publish = publish;
+    this.#metrics = metrics;
   }
 
   /**
@@ -100,6 +104,7 @@ export class OrderStore {
       tx,
     );
     if (!row) throw new Error("The order was not written");
+    this.#countOnCommit(tx, row.order);
     return row;
   }
 
@@ -177,9 +182,18 @@ export class OrderStore {
     );
     if (!moved) return undefined;
     const record = await this.get(id, undefined, tx);
+    this.#countOnCommit(tx, record.order);
     if (to !== "pending")
       await this.#publish(tx, `order.${to}`, eventData(record, moved.previous, fields.reason ?? null));
     return record;
+  }
+
+  #countOnCommit(tx: Tx, { status, total, currency, synthetic }: OrderAttributes): void {
+    tx.afterCommit(() => {
+      this.#metrics.count("molecart_orders_total", { status });
+      if (status === "confirmed" && !synthetic)
+        this.#metrics.count("molecart_revenue_total", { currency }, toDecimal(total));
+    });
   }
 
   /** The order stands and waits for its payment until `until`, in the caller's transaction. */

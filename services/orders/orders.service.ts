@@ -1,4 +1,5 @@
 import { principalOf } from "../../lib/meta.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { type PageParams, pageOf } from "../../lib/schema.ts";
@@ -16,6 +17,7 @@ import { ordersContract } from "./orders.contract.ts";
 import { defineModels } from "./orders.model.ts";
 import type { OrdersParts } from "./saga-context.ts";
 import { driveSaga, goesOn, resumeSaga, WHILE_ASKED } from "./saga-driver.ts";
+import { sagaSamples } from "./saga-figures.ts";
 import { EXPIRY_QUEUE, SAGA_QUEUE, SagaStore } from "./saga-store.ts";
 import { listSagas, sagaOf } from "./sagas.ts";
 
@@ -26,11 +28,14 @@ export default defineService(ordersContract)({
 
   state() {
     const config = configOf(this.broker);
+    const metrics = metricsOf(this.broker);
+    metrics.collect("sagas", () => sagaSamples(this.db));
     const parts: OrdersParts = {
       db: this.db,
-      orders: new OrderStore(this.db, this.publish),
+      orders: new OrderStore(this.db, this.publish, metrics),
       sagas: new SagaStore(this.db, this.jobs, this.broker.nodeID, config.SAGA_LEASE),
       answers: new CheckoutAnswers(this.db),
+      metrics,
       config,
     };
     const stopSweep = repeat({

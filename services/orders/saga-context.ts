@@ -1,5 +1,6 @@
 import type { Caller } from "../../lib/call.ts";
 import type { Config } from "../../lib/config.ts";
+import type { Counting } from "../../lib/metrics.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { CheckoutAnswers } from "./checkout-answers.ts";
 import type { OrderRecord, OrderStore } from "./order-store.ts";
@@ -12,6 +13,7 @@ export interface OrdersParts {
   orders: OrderStore;
   sagas: SagaStore;
   answers: CheckoutAnswers;
+  metrics: Counting;
   config: Pick<
     Config,
     "RESERVATION_TTL" | "SHIPPING_FLAT" | "SHIPPING_FREE_FROM" | "TAX_PERCENT" | "CURRENCY"

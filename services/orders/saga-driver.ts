@@ -1,4 +1,5 @@
 import type { Caller } from "../../lib/call.ts";
+import { madeAt } from "../../lib/ids.ts";
 import { checkoutSaga } from "./checkout.saga.ts";
 import { closingSaga } from "./closing.saga.ts";
 import type { OrderRecord } from "./order-store.ts";
@@ -32,9 +33,18 @@ export async function driveSaga(
 ): Promise<DriveResult> {
   const context: SagaContext = { ...parts, caller, saga, record };
   try {
-    const result = await parts.sagas.whileLeased(saga, () =>
-      drive(DEFINITIONS[saga.kind], context, parts.sagas.journal(saga), options),
+    const { metrics, sagas } = parts;
+    const result = await sagas.whileLeased(saga, () =>
+      drive(DEFINITIONS[saga.kind], context, sagas.journal(saga), {
+        ...options,
+        onAnswer: (step, outcome) => metrics.count("molecart_saga_steps_total", { step, outcome }),
+      }),
     );
+    if (result.kind !== "waiting") {
+      const outcome = result.kind === "undone" ? "undone" : "done";
+      const age = Date.now() - madeAt(saga.job_id);
+      metrics.observe("molecart_saga_duration_seconds", Math.max(0, age), { kind: saga.kind, outcome });
+    }
     return { result, record: context.record };
   } catch (error) {
     // The database may be what is away: then the lease just runs out.

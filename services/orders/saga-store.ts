@@ -58,6 +58,7 @@ export interface SagaRow {
   data: SagaData;
   attempts: number;
   fence: string;
+  /** The job behind it; its id is as old as the saga's last start. */
   job_id: string;
 }
 

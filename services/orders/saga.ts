@@ -65,9 +65,14 @@ export type SagaResult =
   | { kind: "waiting"; refusal?: Refusal }
   | { kind: "undone"; refusal: Refusal };
 
+/** How a step answered: `ok` includes that it waits. */
+export type StepOutcome = "ok" | "refused" | "unknown";
+
 export interface DriveOptions {
   /** How often an unknown outcome is asked for again before the drive is given up, and the pauses between, in ms. */
   retryDelays: readonly number[];
+  /** Told of every answer, and that there was none; an undo is `undo <step>`. */
+  onAnswer?: (step: string, outcome: StepOutcome) => void;
 }
 
 /** Given up for now: the outcome of a step is unknown. The job tries again. */
@@ -106,6 +111,7 @@ export async function drive<C>(
       } catch (error) {
         if (error instanceof LeaseLost || isDefinite(error)) throw error;
         asked++;
+        options.onAnswer?.(step, "unknown");
         await journal.unknown(step, error);
         const pause = options.retryDelays[attempt];
         if (pause === undefined) throw new SagaUnresolved(step, error);
@@ -114,13 +120,14 @@ export async function drive<C>(
     }
   };
 
-  if (journal.refusal) return await undo(saga, context, journal.refusal, true, ask);
+  if (journal.refusal) return await undo(saga, context, journal.refusal, true, ask, options.onAnswer);
 
   const start =
     journal.resumeAt === undefined ? 0 : saga.steps.findIndex((step) => step.name === journal.resumeAt);
   for (const step of saga.steps.slice(start)) {
     crashPoint(`${saga.kind}.${step.name}.before`);
     const outcome = await ask(step.name, () => attemptStep(step, context));
+    options.onAnswer?.(step.name, outcome.kind === "refused" ? "refused" : "ok");
     crashPoint(`${saga.kind}.${step.name}.after`);
     if (outcome.kind === "wait") return { kind: "waiting" };
     if (outcome.kind === "refused") {
@@ -128,7 +135,7 @@ export async function drive<C>(
       if (await saga.waitsAfter?.(context, refusal)) return { kind: "waiting", refusal };
       const mustUndo = asked > 0 || step !== saga.steps[0];
       if (mustUndo) await journal.turnBack(refusal);
-      return await undo(saga, context, refusal, mustUndo, ask);
+      return await undo(saga, context, refusal, mustUndo, ask, options.onAnswer);
     }
   }
   await saga.finished(context);
@@ -155,12 +162,14 @@ async function undo<C>(
   refusal: Refusal,
   mustUndo: boolean,
   ask: <T>(step: string, work: () => Promise<T>) => Promise<T>,
+  onAnswer: DriveOptions["onAnswer"],
 ): Promise<SagaResult> {
   const last = saga.steps.findIndex((step) => step.name === refusal.step);
   for (const step of mustUndo ? saga.steps.slice(0, last + 1).reverse() : []) {
     if (!step.undo) continue;
     crashPoint(`${saga.kind}.${step.name}.undo.before`);
     await ask(`undo ${step.name}`, async () => await step.undo?.(context, refusal));
+    onAnswer?.(`undo ${step.name}`, "ok");
     crashPoint(`${saga.kind}.${step.name}.undo.after`);
   }
   await saga.undone(context, refusal);

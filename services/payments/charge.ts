@@ -83,6 +83,8 @@ async function sendCharge(
   deadline: number,
 ): Promise<PaymentState> {
   const provider = parts.providers.get(payment.provider);
+  const count = (outcome: (FinalCharge | Unavailable)["kind"] | "unknown") =>
+    parts.metrics.count("molecart_payments_total", { provider: provider.name, outcome });
   let current = payment;
   for (let retries = 0; ; retries++) {
     crashPoint("payments.charge.before");
@@ -93,6 +95,7 @@ async function sendCharge(
         provider.charge({ key, orderId, amount, currency, paymentMethod }, signal),
       );
     } catch (error) {
+      count("unknown");
       parts.logger.warn("The outcome of a charge is unknown", {
         payment: payment.id,
         error: error instanceof Error ? error.name : "unknown",
@@ -100,6 +103,7 @@ async function sendCharge(
       return current;
     }
     crashPoint("payments.charge.after");
+    count(result.kind);
     if (result.kind !== "unavailable") return await conclude(parts, current, result);
 
     if (retries < QUICK_RETRIES) await delay(RETRY_PAUSE);

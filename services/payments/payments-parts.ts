@@ -1,5 +1,6 @@
 import type { Logger } from "moleculer";
 import { PaymentOutcomeUnknown } from "../../lib/errors.ts";
+import type { Counting } from "../../lib/metrics.ts";
 import type { PaymentStore } from "./payment-store.ts";
 import type { Providers } from "./providers/registry.ts";
 import type { RefundStore } from "./refund-store.ts";
@@ -12,6 +13,7 @@ export interface PaymentsParts {
   /** ms that a provider is given for one request. */
   readonly timeout: number;
   readonly logger: Logger;
+  readonly metrics: Counting;
 }
 
 /** ms that one action works on an outcome: a little less than its callers wait for it. */

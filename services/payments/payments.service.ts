@@ -3,6 +3,7 @@ import { call } from "../../lib/call.ts";
 import { isFailure, NotFound, OrderNotPayable } from "../../lib/errors.ts";
 import type { EventEnvelope } from "../../lib/events.ts";
 import { principalOf } from "../../lib/meta.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { toMinor } from "../../lib/money.ts";
 import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
@@ -53,6 +54,7 @@ export function paymentsService({ makeProviders = providersOf, sweepEvery = 2_00
         providers,
         timeout: config.PAYMENT_TIMEOUT,
         logger: this.logger,
+        metrics: metricsOf(this.broker),
       };
       const stops: (() => Promise<void>)[] = [];
       return { parts, stops };

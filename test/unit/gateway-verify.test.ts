@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import { v7 } from "uuid";
+import { madeAt } from "../../lib/ids.ts";
 import {
   before,
   judgeMoney,
   judgeProgress,
   judgeTold,
-  madeAt,
   type OrderRow,
   type PaymentRow,
 } from "../../services/gateway/verify-rules.ts";
