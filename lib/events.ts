@@ -51,6 +51,52 @@ export type EventName = keyof typeof events;
 export type EventData<E extends EventName> = Static<(typeof events)[E]>;
 export type OrderEventName = Extract<EventName, `order.${string}`>;
 
+const ORDER_FIELDS = [
+  "order_id",
+  "number",
+  "user_id",
+  "status",
+  "previous_status",
+  "total",
+  "currency",
+  "items",
+  "synthetic",
+] as const;
+
+/**
+ * What an operator is shown of an undelivered event: nothing that names a person, and no text that a person wrote.
+ * Amounts are minor units.
+ */
+const VISIBLE: { readonly [E in EventName]: readonly (keyof EventData<E>)[] } = {
+  "user.registered": ["user_id"],
+  "order.placed": ORDER_FIELDS,
+  "order.confirmed": ORDER_FIELDS,
+  "order.processing": ORDER_FIELDS,
+  "order.shipped": ORDER_FIELDS,
+  "order.delivered": ORDER_FIELDS,
+  "order.cancelled": ORDER_FIELDS,
+  "order.refunded": ORDER_FIELDS,
+  "payment.refunded": [
+    "refund_id",
+    "payment_id",
+    "order_id",
+    "user_id",
+    "amount",
+    "refunded_total",
+    "captured",
+    "currency",
+  ],
+  "stock.low": ["product_id", "available", "threshold"],
+};
+
+const visible = new Map<string, readonly string[]>(Object.entries(VISIBLE));
+
+/** The data of an event as an operator may see it; nothing of an event that this version doesn't know. */
+export function visibleData(event: string, data: object): Record<string, unknown> {
+  const fields = visible.get(event) ?? [];
+  return Object.fromEntries(Object.entries(data).filter(([name]) => fields.includes(name)));
+}
+
 export interface EventEnvelope<E extends EventName = EventName> {
   event_id: string;
   event: E;

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { SqlService } from "../lib/config.ts";
 import type { EventData, EventName } from "../lib/events.ts";
 import { addCheck } from "../lib/health.ts";
 import { newId } from "../lib/ids.ts";
@@ -9,10 +8,12 @@ import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
 import { silenceAfter } from "../lib/stores/connect.ts";
 import type { Tx } from "../lib/stores/database.ts";
+import { deadEventQueue, eventQueue } from "../lib/stores/event-jobs.ts";
 import { queueSamples } from "../lib/stores/job-figures.ts";
 import { Jobs, type QueueDefinition } from "../lib/stores/jobs.ts";
 import { shared } from "../lib/stores/shared.ts";
 import { contracts } from "../services/contracts.ts";
+import type { Publisher } from "./jobs.contract.ts";
 
 /** What stands in a subscriber's queue. */
 interface Delivery {
@@ -24,8 +25,6 @@ const SUBSCRIBERS = contracts.filter((contract) => Object.keys(contract.subscrib
 
 /** Who subscribes to any durable event. */
 export const subscriberNames = SUBSCRIBERS.map(({ name }) => name);
-export const eventQueue = (subscriber: string) => `events-${subscriber}`;
-export const deadEventQueue = (subscriber: string) => `events-${subscriber}-dead`;
 
 /** Every subscriber has its queue in each publisher's database, so that publishing is part of the publisher's transaction. */
 const EVENT_QUEUES: QueueDefinition[] = SUBSCRIBERS.map(({ name }) => ({
@@ -51,8 +50,11 @@ export interface JobsThis {
   readonly publish: <E extends EventName>(tx: Tx, event: E, data: EventData<E>) => Promise<string>;
 }
 
-/** Gives an SQL service durable jobs and events, in its own database. After `sql` in the list of mixins. */
-export function jobs(name: SqlService, queues: readonly QueueDefinition[] = []): Mixin<JobsThis> {
+/**
+ * Gives an SQL service durable jobs and events, in its own database. After `sql` in the list of mixins. Its contract has
+ * `jobActions`, its actions `jobHandlers`.
+ */
+export function jobs(name: Publisher, queues: readonly QueueDefinition[] = []): Mixin<JobsThis> {
   return {
     build(broker) {
       const config = configOf(broker);

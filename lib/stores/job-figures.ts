@@ -15,15 +15,21 @@ export interface QueueFigures {
 /** A dead-letter queue holds what was given up after its last retry. */
 export const isDeadLetterQueue = (queue: string): boolean => queue.endsWith("-dead");
 
-/** Every queue of this database that holds anything undone, by name. Reads pg-boss's table, and changes nothing. */
+/** Every queue of this database that holds anything undone, by name. Reads pg-boss's tables, and changes nothing. */
 export async function queueFigures(db: Database): Promise<QueueFigures[]> {
+  // What waits is counted on the index that workers take from; of what is being handled, of which there is none, pg-boss
+  // keeps a count. Either way the finished jobs of the last hour are not looked at.
   return await db.rows<QueueFigures>(
-    `SELECT name AS queue,
-       (count(*) FILTER (WHERE start_after <= now()))::integer AS pending,
-       (count(*) FILTER (WHERE start_after > now()))::integer AS scheduled,
-       coalesce(greatest(0, extract(epoch FROM now() - min(start_after) FILTER (WHERE start_after <= now()))), 0)::float8
-         AS oldest_s
-     FROM pgboss.job WHERE state < 'completed' GROUP BY name ORDER BY name`,
+    `SELECT q.name AS queue, coalesce(waiting.due, 0) + q.active_count AS pending,
+       coalesce(waiting.scheduled, 0) AS scheduled, coalesce(waiting.oldest_s, 0) AS oldest_s
+     FROM pgboss.queue q LEFT JOIN (
+       SELECT name,
+         (count(*) FILTER (WHERE start_after <= now()))::integer AS due,
+         (count(*) FILTER (WHERE start_after > now()))::integer AS scheduled,
+         greatest(0, extract(epoch FROM now() - min(start_after) FILTER (WHERE start_after <= now())))::float8 AS oldest_s
+       FROM pgboss.job WHERE state < 'active' AND NOT blocked GROUP BY name
+     ) waiting USING (name)
+     WHERE waiting.name IS NOT NULL OR q.active_count > 0 ORDER BY q.name`,
   );
 }
 
@@ -44,4 +50,22 @@ export async function queueSamples(db: Database, database: string): Promise<Samp
       { name: "molecart_queue_oldest_seconds", labels, value: oldest_s },
     ];
   });
+}
+
+const identities = new WeakMap<Database, string>();
+
+/**
+ * Tells databases apart, however their addresses are spelled: services that share one have the same queues, which must
+ * not be counted twice.
+ */
+export async function databaseIdentity(db: Database): Promise<string> {
+  const known = identities.get(db);
+  if (known !== undefined) return known;
+  const row = await db.one<{ id: string }>(
+    `SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid AS id
+     FROM pg_database WHERE datname = current_database()`,
+  );
+  if (!row) throw new Error("The database doesn't know its own name");
+  identities.set(db, row.id);
+  return row.id;
 }

@@ -105,6 +105,17 @@ export class Jobs {
     if (jobs.length > 0) await this.#boss.insert(queue, [...jobs], through(tx));
   }
 
+  /** Puts these jobs of a dead-letter queue back where they came from, with all their retries, in the caller's transaction. */
+  async redrive(tx: Tx, deadLetterQueue: string, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const moved = await this.#boss.redrive(deadLetterQueue, {
+      ids: [...ids],
+      limit: ids.length,
+      ...through(tx),
+    });
+    if (moved !== ids.length) throw new Error(`${moved} of ${ids.length} jobs could be put back`);
+  }
+
   /**
    * Handles the jobs of a queue, once for each node however many services ask. A handler that throws has its job, and
    * only its, retried, and at last dead-lettered.

@@ -1,6 +1,8 @@
 import Type, { type Static } from "typebox";
 import { action, contract } from "../../lib/contract.ts";
-import { Obj, Timestamp } from "../../lib/schema.ts";
+import { NotFound } from "../../lib/errors.ts";
+import { Obj, Pagination, pageParams, Timestamp, Uuid } from "../../lib/schema.ts";
+import { EventIds, EventState, Subscriber, UndeliveredEvent } from "../../mixins/jobs.contract.ts";
 import { Violation } from "../inventory/inventory.contract.ts";
 
 export const Invariant = Obj({
@@ -28,6 +30,23 @@ export const Health = Obj({
   timestamp: Timestamp(),
 });
 export type Health = Static<typeof Health>;
+
+/** Publishers that did not answer: what only they know is missing. */
+const notAsked = Type.Array(Type.String(), { description: "services that did not answer" });
+export const EventPage = Obj({
+  events: Type.Array(UndeliveredEvent),
+  pagination: Pagination,
+  dead: Type.Integer(),
+  late: Type.Integer(),
+  not_asked: notAsked,
+});
+export type EventPage = Static<typeof EventPage>;
+export const Redriven = Obj({
+  redriven: Type.Integer(),
+  not_found: Type.Array(Uuid(), { description: "those of the given ids that are no dead letters" }),
+  not_asked: notAsked,
+});
+export type Redriven = Static<typeof Redriven>;
 
 /** What the gateway itself answers beside routing to the others. */
 export const gatewayContract = contract("gateway", {
@@ -63,5 +82,38 @@ export const gatewayContract = contract("gateway", {
     params: Obj({}),
     result: VerifyReport,
     timeout: 120_000,
+  }),
+  events: action({
+    summary: "Durable events that were given up, or that wait for more than a minute, of every publisher",
+    rest: ["GET /admin/events"],
+    permissions: ["admin"],
+    params: Obj({
+      ...pageParams,
+      state: Type.Optional(EventState),
+      subscriber: Type.Optional(Subscriber()),
+    }),
+    result: EventPage,
+    timeout: 15_000,
+  }),
+  event: action({
+    summary: "One durable event that was not delivered",
+    rest: ["GET /admin/events/:id"],
+    permissions: ["admin"],
+    params: Obj({ id: Uuid() }),
+    result: UndeliveredEvent,
+    errors: [NotFound],
+    timeout: 15_000,
+  }),
+  redriveEvents: action({
+    summary: "Put dead letters back into their queues: by id, of a subscriber, or all",
+    rest: ["POST /admin/events/redrive"],
+    permissions: ["admin"],
+    params: Obj({
+      ids: Type.Optional(EventIds()),
+      subscriber: Type.Optional(Subscriber()),
+      all: Type.Optional(Type.Literal(true)),
+    }),
+    result: Redriven,
+    timeout: 30_000,
   }),
 });

@@ -1,5 +1,7 @@
 import { notReady } from "../../lib/health.ts";
+import { principalOf } from "../../lib/meta.ts";
 import { defineService } from "../../lib/service.ts";
+import { eventOf, listEvents, redriveEvents } from "./events.ts";
 import { gatewayContract } from "./gateway.contract.ts";
 import { shopHealth } from "./health.ts";
 import type { Timeouts } from "./http-server.ts";
@@ -26,6 +28,18 @@ export const gateway = (timeouts?: Timeouts) =>
       },
       async verify(ctx) {
         return await verifyShop(ctx);
+      },
+      async events(ctx) {
+        return await listEvents(ctx, ctx.params);
+      },
+      async event(ctx) {
+        return await eventOf(ctx, ctx.params.id);
+      },
+      async redriveEvents(ctx) {
+        const { id: by } = principalOf(ctx.meta);
+        const answer = await redriveEvents(ctx, ctx.params);
+        this.logger.info("Dead letters redriven", { by, redriven: answer.redriven });
+        return answer;
       },
     },
   });

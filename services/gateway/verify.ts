@@ -2,7 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Caller, call } from "../../lib/call.ts";
 import { failureCode } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
+import type { UndeliveredEvent } from "../../mixins/jobs.contract.ts";
 import type { Violation } from "../inventory/inventory.contract.ts";
+import { undelivered } from "./events.ts";
 import type { VerifyReport } from "./gateway.contract.ts";
 import {
   before,
@@ -120,15 +122,29 @@ async function verifyStock(caller: Caller, findings: Findings): Promise<void> {
 }
 
 async function verifyEvents(caller: Caller, findings: Findings): Promise<void> {
-  const ask = () => call(caller, "orders.deadLetters", {});
-  try {
-    const { checked, dead, late } = await ask();
-    findings.count("I5", checked);
-    findings.notes.push(...dead.map(({ message }) => `Dead letter: ${message}`));
-    await findings.addPersisting(late, async () => (await ask()).late);
-  } catch (error) {
-    findings.unasked(["I5"], "orders", error);
-  }
+  const ask = async () => {
+    const [dead, late] = await Promise.all([
+      undelivered(caller, { state: "dead" }, MAX_SHOWN),
+      undelivered(caller, { state: "late" }, MAX_SHOWN),
+    ]);
+    for (const { service, error } of late.failed) findings.unasked(["I5"], service, error);
+    return { dead, late: late.events.map(lateness) };
+  };
+  const { dead, late } = await ask();
+  findings.count("I5", dead.checked);
+  findings.notes.push(
+    ...dead.events.map(
+      ({ event, subscriber }) => `Dead letter: ${event} for ${subscriber} was given up after its last retry.`,
+    ),
+  );
+  if (dead.dead > MAX_SHOWN) findings.notes.push(`Dead letters: ${dead.dead - MAX_SHOWN} more.`);
+  await findings.addPersisting(late, async () => (await ask()).late);
+}
+
+function lateness({ id, event, subscriber, event_id, attempts, since }: UndeliveredEvent): Violation {
+  const seconds = Math.round((Date.now() - Date.parse(since)) / 1000);
+  const message = `${event} for ${subscriber} has not been delivered for ${seconds} s.`;
+  return { invariant: "I5", message, row: { id, event, subscriber, event_id, attempts } };
 }
 
 async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {

@@ -8,6 +8,7 @@ import {
   ReservationReleased,
 } from "../../lib/errors.ts";
 import { IntId, Nullable, Obj, Quantity, Timestamp, Uuid } from "../../lib/schema.ts";
+import { jobActions } from "../../mixins/jobs.contract.ts";
 
 /** The most that is put on hand of one product: half of what its column holds, so that returns always fit. */
 export const MAX_ON_HAND = 1_000_000_000;
@@ -133,4 +134,5 @@ export const inventoryContract = contract("inventory", {
     result: Obj({ checked: Type.Integer(), violations: Type.Array(Violation) }),
     timeout: 60_000,
   }),
+  ...jobActions,
 });

@@ -2,6 +2,7 @@ import { InsufficientStock, isFailure } from "../../lib/errors.ts";
 import { type Counting, metricsOf } from "../../lib/metrics.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { defineService } from "../../lib/service.ts";
+import { jobHandlers } from "../../mixins/job-handlers.ts";
 import { jobs } from "../../mixins/jobs.ts";
 import { sql } from "../../mixins/sql.ts";
 import { announce } from "./announce.ts";
@@ -27,6 +28,8 @@ export default defineService(inventoryContract)({
   },
 
   actions: {
+    ...jobHandlers,
+
     async levels(ctx) {
       const { product_ids } = ctx.params;
       const rows = await this.models.main.findAll({ where: { product_id: product_ids } });

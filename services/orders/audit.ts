@@ -1,10 +1,5 @@
 import type { Database } from "../../lib/stores/database.ts";
-import { deadEventQueue, eventQueue, subscriberNames } from "../../mixins/jobs.ts";
-import type { Violation } from "../inventory/inventory.contract.ts";
 import type { OrderStatus } from "./order-state.ts";
-
-/** s after which an undelivered event counts as late: the worker polls every 2 s, and retries back off. */
-const LATE_AFTER = 60;
 
 export interface AuditRow {
   order_id: string;
@@ -45,46 +40,4 @@ export async function auditPage(
     })),
     next: orders.length === limit ? (orders.at(-1)?.order_id ?? null) : null,
   };
-}
-
-interface EventJob {
-  id: string;
-  queue: string;
-  event: string | null;
-  event_id: string | null;
-  attempts: number;
-  age_s: number;
-}
-
-/** Durable events in this database that were given up, or wait too long. */
-export async function undelivered(
-  db: Database,
-): Promise<{ checked: number; dead: Violation[]; late: Violation[] }> {
-  const live = subscriberNames.map(eventQueue);
-  const dead = subscriberNames.map(deadEventQueue);
-  const columns = `id, name AS queue, data->'envelope'->>'event' AS event, data->'envelope'->>'event_id' AS event_id,
-    retry_count AS attempts, extract(epoch FROM now() - created_on)::float8 AS age_s`;
-  const [deadJobs, lateJobs, [count]] = await Promise.all([
-    db.rows<EventJob>(
-      `SELECT ${columns} FROM pgboss.job WHERE name = ANY($1) AND state < 'completed' ORDER BY created_on LIMIT 100`,
-      [dead],
-    ),
-    db.rows<EventJob>(
-      `SELECT ${columns} FROM pgboss.job WHERE name = ANY($1) AND state < 'completed'
-         AND created_on < now() - make_interval(secs => ${LATE_AFTER}) ORDER BY created_on LIMIT 100`,
-      [live],
-    ),
-    db.rows<{ checked: number }>("SELECT count(*)::integer AS checked FROM pgboss.job WHERE name = ANY($1)", [
-      [...live, ...dead],
-    ]),
-  ]);
-  return {
-    checked: count?.checked ?? 0,
-    dead: deadJobs.map((job) => violation(job, "was given up after its last retry")),
-    late: lateJobs.map((job) => violation(job, `has not been delivered for ${Math.round(job.age_s)} s`)),
-  };
-}
-
-function violation(job: EventJob, what: string): Violation {
-  return { invariant: "I5", message: `${job.event ?? "An event"} in ${job.queue} ${what}.`, row: { ...job } };
 }

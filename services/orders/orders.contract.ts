@@ -27,7 +27,8 @@ import {
   Timestamp,
   Uuid,
 } from "../../lib/schema.ts";
-import { LineItem, Violation } from "../inventory/inventory.contract.ts";
+import { jobActions } from "../../mixins/jobs.contract.ts";
+import { LineItem } from "../inventory/inventory.contract.ts";
 import { PaymentMethod } from "../payments/payments.contract.ts";
 import { AddressInput } from "../users/users.contract.ts";
 import { ORDER_STATUSES } from "./order-state.ts";
@@ -260,13 +261,7 @@ export const ordersContract = contract(
       }),
       timeout: 60_000,
     }),
-    deadLetters: action({
-      summary: "Durable events of this database that are undelivered for long, or dead",
-      permissions: ["service", "admin"],
-      params: Obj({}),
-      result: Obj({ checked: Type.Integer(), dead: Type.Array(Violation), late: Type.Array(Violation) }),
-      timeout: 60_000,
-    }),
+    ...jobActions,
   },
   { "payment.refunded": "onPaymentRefunded" },
 );

@@ -4,9 +4,10 @@ import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { type PageParams, pageOf } from "../../lib/schema.ts";
 import { type Ctx, defineService } from "../../lib/service.ts";
+import { jobHandlers } from "../../mixins/job-handlers.ts";
 import { jobs } from "../../mixins/jobs.ts";
 import { sql } from "../../mixins/sql.ts";
-import { auditPage, undelivered } from "./audit.ts";
+import { auditPage } from "./audit.ts";
 import { closeOrder, confirmUnpaid, expireOrder, followRefund, moveOrder, payOrder } from "./changes.ts";
 import { checkout, markReplayed } from "./checkout.ts";
 import { CheckoutAnswers } from "./checkout-answers.ts";
@@ -48,6 +49,8 @@ export default defineService(ordersContract)({
   },
 
   actions: {
+    ...jobHandlers,
+
     async checkout(ctx) {
       const { order, replayed } = await checkout(this.parts, ctx, principalOf(ctx.meta).id);
       if (replayed) markReplayed(ctx.meta);
@@ -145,10 +148,6 @@ export default defineService(ordersContract)({
 
     async audit(ctx) {
       return await auditPage(this.db, ctx.params.after, ctx.params.limit);
-    },
-
-    async deadLetters() {
-      return await undelivered(this.db);
     },
   },
 

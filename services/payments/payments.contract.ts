@@ -17,6 +17,7 @@ import {
 } from "../../lib/errors.ts";
 import { Amount, Minor } from "../../lib/money.ts";
 import { Currency, Nullable, Obj, Text, Timestamp, Uuid } from "../../lib/schema.ts";
+import { jobActions } from "../../mixins/jobs.contract.ts";
 import { Violation } from "../inventory/inventory.contract.ts";
 
 export const PaymentStatus = Type.Enum([
@@ -183,4 +184,5 @@ export const paymentsContract = contract("payments", {
     }),
     timeout: 60_000,
   }),
+  ...jobActions,
 });

@@ -9,6 +9,7 @@ import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { type Ctx, defineService } from "../../lib/service.ts";
 import { idempotency } from "../../mixins/idempotency.ts";
+import { jobHandlers } from "../../mixins/job-handlers.ts";
 import { jobs } from "../../mixins/jobs.ts";
 import { sql } from "../../mixins/sql.ts";
 import { audit } from "./audit.ts";
@@ -61,6 +62,8 @@ export function paymentsService({ makeProviders = providersOf, sweepEvery = 2_00
     },
 
     actions: {
+      ...jobHandlers,
+
       async process(ctx) {
         const { id: userId } = principalOf(ctx.meta);
         const { order_id, payment_method } = ctx.params;

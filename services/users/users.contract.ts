@@ -12,6 +12,7 @@ import {
   Timestamp,
   Uuid,
 } from "../../lib/schema.ts";
+import { jobActions } from "../../mixins/jobs.contract.ts";
 
 export const Role = Type.Enum(["customer", "admin"]);
 
@@ -198,4 +199,5 @@ export const usersContract = contract("users", {
     result: Type.Integer(),
     idempotent: true,
   }),
+  ...jobActions,
 });

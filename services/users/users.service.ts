@@ -2,6 +2,7 @@ import { call } from "../../lib/call.ts";
 import { principalOf } from "../../lib/meta.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { type Ctx, defineService } from "../../lib/service.ts";
+import { jobHandlers } from "../../mixins/job-handlers.ts";
 import { jobs } from "../../mixins/jobs.ts";
 import { sql } from "../../mixins/sql.ts";
 import {
@@ -29,6 +30,8 @@ export default defineService(usersContract)({
   },
 
   actions: {
+    ...jobHandlers,
+
     async profile(ctx) {
       return await profileOf(this.models, principalOf(ctx.meta).id);
     },

@@ -83,15 +83,17 @@ describe("molecart verify", () => {
     audits.orders.clear();
     const id = audits.order();
     audits.pay(id, { captured: 1 });
-    audits.events.dead = [{ invariant: "I5", message: "order.placed was given up.", row: {} }];
+    audits.lose("dead", "order.placed", 90);
     const { code, stdout } = await molecart(["verify", "--url", shop.url], ADMIN);
-    audits.events.dead = [];
+    audits.undelivered = [];
     expect(code).toBe(1);
     expect(stdout).toMatch(/✗ I2 .*1 row checked, 1 violation\n/);
     expect(stdout).toMatch(/✓ I1 /);
     expect(stdout).toContain("  I2 Order MC-000001 comes to 29.99 and 0.01 was captured.");
     expect(stdout).toContain(id);
-    expect(stdout).toContain("  note: Dead letter: order.placed was given up.");
+    expect(stdout).toContain(
+      "  note: Dead letter: order.placed for analytics was given up after its last retry.",
+    );
     expect(stdout.trimEnd()).toMatch(/1 invariant is broken\.$/);
   });
 

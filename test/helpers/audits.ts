@@ -1,10 +1,11 @@
 import { newId } from "../../lib/ids.ts";
+import type { UndeliveredEvent } from "../../mixins/jobs.contract.ts";
 import type { OrderRow, PaymentRow, ToldRow } from "../../services/gateway/verify-rules.ts";
 import { inventoryContract, type Violation } from "../../services/inventory/inventory.contract.ts";
 import { notificationsContract } from "../../services/notifications/notifications.contract.ts";
 import { ordersContract } from "../../services/orders/orders.contract.ts";
 import { paymentsContract } from "../../services/payments/payments.contract.ts";
-import { fakeService } from "./fakes.ts";
+import { emptyQueues, fakeService } from "./fakes.ts";
 
 /** What the services of a made-up shop say when they are audited, to be changed at will. */
 export class FakeAudits {
@@ -13,7 +14,7 @@ export class FakeAudits {
   readonly told = new Map<string, ToldRow[]>();
   stock: { checked: number; violations: Violation[] } = { checked: 12, violations: [] };
   paymentViolations: Violation[] = [];
-  events: { checked: number; dead: Violation[]; late: Violation[] } = { checked: 34, dead: [], late: [] };
+  undelivered: UndeliveredEvent[] = [];
   /** Runs before each answer: what changes between two questions, or fails. By action. */
   before: Record<string, () => void> = {};
   /** How often each action was asked. */
@@ -30,6 +31,13 @@ export class FakeAudits {
     this.payments.set(order_id, { order_id, captures: 1, captured, refunded: 0, processing: 0 });
     this.told.set(order_id, [{ order_id, type: "order.confirmed", count: 1 }]);
     return order_id;
+  }
+
+  /** An event that orders published and nobody took. */
+  lose(state: UndeliveredEvent["state"], event: string, seconds: number): void {
+    const since = new Date(Date.now() - seconds * 1000).toISOString();
+    const fields = { subscriber: "analytics", event, event_id: newId(), occurred_at: since, since };
+    this.undelivered.push({ id: newId(), state, ...fields, attempts: 3, last_error: null, data: {} });
   }
 
   change(id: string, fields: Partial<OrderRow>): void {
@@ -49,6 +57,7 @@ export class FakeAudits {
 
   readonly services = {
     inventory: fakeService(inventoryContract, {
+      ...emptyQueues("inventory"),
       audit: async () => {
         this.#ask("inventory.audit");
         return this.stock;
@@ -62,12 +71,15 @@ export class FakeAudits {
         const page = rows.filter(({ order_id }) => order_id > after).slice(0, limit);
         return { orders: page, next: page.length === limit ? (page.at(-1)?.order_id ?? null) : null };
       },
-      deadLetters: async () => {
-        this.#ask("orders.deadLetters");
-        return this.events;
+      undeliveredEvents: async (ctx) => {
+        this.#ask("orders.undeliveredEvents");
+        const events = this.undelivered.filter(({ state }) => state === ctx.params.state);
+        const count = (kind: string) => events.filter(({ state }) => state === kind).length;
+        return { database: "orders", checked: 34, dead: count("dead"), late: count("late"), events };
       },
     }),
     payments: fakeService(paymentsContract, {
+      ...emptyQueues("payments"),
       audit: async (ctx) => {
         this.#ask("payments.audit");
         const { order_ids } = ctx.params;

@@ -6,6 +6,12 @@ import { inventoryContract } from "../../services/inventory/inventory.contract.t
 import { productsContract } from "../../services/products/products.contract.ts";
 import { type User, usersContract } from "../../services/users/users.contract.ts";
 
+/** What a publisher of events answers whose queues are empty. */
+export const emptyQueues = (database: string) => ({
+  undeliveredEvents: async () => ({ database, checked: 0, dead: 0, late: 0, events: [] }),
+  queueFigures: async () => ({ database, queues: [] }),
+});
+
 /** A service that does only what a test needs of it; its other actions fail. */
 export function fakeService<N extends string, A extends ActionSpecs>(
   contract: Contract<N, A>,
@@ -112,6 +118,7 @@ export class FakePeople {
 
   readonly services = {
     users: fakeService(usersContract, {
+      ...emptyQueues("users"),
       find: async (ctx) => this.#users.get(ctx.params.id ?? "") ?? null,
     }),
     auth: fakeService(authContract, {

@@ -64,6 +64,9 @@ export class FakeParticipants {
         setMany: notHere,
         adjust: notHere,
         audit: notHere,
+        undeliveredEvents: notHere,
+        redriveEvents: notHere,
+        queueFigures: notHere,
         reserve: async ({ params: { order_id, items } }) =>
           await request("reserve", () => {
             const state = reservations.get(order_id);
@@ -99,6 +102,9 @@ export class FakeParticipants {
         refund: notHere,
         webhook: notHere,
         audit: notHere,
+        undeliveredEvents: notHere,
+        redriveEvents: notHere,
+        queueFigures: notHere,
         charge: async ({ params: { key, order_id, amount } }) =>
           await request("charge", () => {
             const known = answers.get(key);

@@ -184,7 +184,9 @@ export class FakeOrders {
         sagas: missing("sagas"),
         redriveSaga: missing("redriveSaga"),
         audit: missing("audit"),
-        deadLetters: missing("deadLetters"),
+        undeliveredEvents: missing("undeliveredEvents"),
+        redriveEvents: missing("redriveEvents"),
+        queueFigures: missing("queueFigures"),
       },
     });
   }
