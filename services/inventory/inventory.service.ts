@@ -1,3 +1,4 @@
+import { crashPoint } from "../../lib/crash.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { defineService } from "../../lib/service.ts";
 import { jobs } from "../../mixins/jobs.ts";
@@ -54,24 +55,28 @@ export default defineService(inventoryContract)({
     async reserve(ctx) {
       const { order_id, items, expires_at } = ctx.params;
       const { reservation, changed } = await reserve(this.inventory, order_id, items, expires_at);
+      crashPoint("inventory.reserve.after");
       await announce(ctx, changed);
       return reservation;
     },
 
     async release(ctx) {
       const { reservation, changed } = await release(this.inventory, ctx.params.order_id);
+      crashPoint("inventory.release.after");
       await announce(ctx, changed);
       return reservation;
     },
 
     async commit(ctx) {
       const { reservation, changed } = await commit(this.inventory, ctx.params.order_id);
+      crashPoint("inventory.commit.after");
       await announce(ctx, changed);
       return reservation;
     },
 
     async giveBack(ctx) {
       const { reservation, changed } = await giveBack(this.inventory, ctx.params.order_id);
+      crashPoint("inventory.giveBack.after");
       await announce(ctx, changed);
       return reservation;
     },

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { adminToken, eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
+import { adminToken, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
+import { ClientLog, type OrderEntry, tell } from "../helpers/client-log.ts";
 import { type Cluster, startCluster } from "../helpers/cluster.ts";
+import { broken, settled } from "../helpers/invariants.ts";
 import { haveServers } from "../helpers/servers.ts";
 
 /** Nodes that are killed with -9 in the middle of their work: others finish it, within the time that was promised. */
@@ -11,11 +13,46 @@ const LAYOUT = {
   "front-2": "auth,users,cart",
   "stock-1": "products,inventory",
   "stock-2": "products,inventory",
-  "orders-1": "orders,payments",
-  "orders-2": "orders,payments,notifications,analytics",
+  "orders-1": "orders",
+  "orders-2": "orders",
+  "payments-1": "payments",
+  "payments-2": "payments,notifications,analytics",
 };
-/** ms within which an order whose node died has ended. */
-const PROMISED = 15_000;
+/** s within which an order whose node died has ended. */
+const PROMISED = 15;
+/** ms within which whoever asked a node that died learns of it: not after the heartbeats. */
+const SOON = 3_000;
+
+const VISA = "pm_card_visa";
+const DECLINED = "pm_card_chargeDeclined";
+
+/** Between any two steps of a checkout, forward and back. */
+const CHECKOUT_POINTS: [point: string, method: string][] = [
+  ...["reserve", "await payment", "charge", "confirm", "commit"].flatMap((step): [string, string][] => [
+    [`checkout.${step}.before`, VISA],
+    [`checkout.${step}.after`, VISA],
+  ]),
+  ...["charge", "reserve"].flatMap((step): [string, string][] => [
+    [`checkout.${step}.undo.before`, DECLINED],
+    [`checkout.${step}.undo.after`, DECLINED],
+  ]),
+];
+/** Participants that have done what they were asked to, and die before they say so; and payments before its provider is asked. */
+const PARTICIPANT_POINTS: [node: string, point: string, method: string][] = [
+  ["stock-1", "inventory.reserve.after", VISA],
+  ["stock-1", "inventory.commit.after", VISA],
+  ["stock-1", "inventory.release.after", DECLINED],
+  ["payments-1", "payments.charge.before", VISA],
+  ["payments-1", "payments.charge.after", VISA],
+];
+const CLOSING_POINTS: [node: string, point: string][] = [
+  ["orders-1", "closing.refund.before"],
+  ["orders-1", "closing.refund.after"],
+  ["orders-1", "closing.give back.before"],
+  ["orders-1", "closing.give back.after"],
+  ["payments-1", "payments.refund.after"],
+  ["stock-1", "inventory.giveBack.after"],
+];
 
 (haveServers("nats") ? describe : describe.skip)("a cluster whose nodes are killed", () => {
   let cluster: Cluster;
@@ -24,104 +61,133 @@ const PROMISED = 15_000;
 
   beforeAll(async () => {
     cluster = await startCluster(LAYOUT);
-    [user, admin] = await Promise.all([givenUser(cluster), adminToken(cluster)]);
+    admin = await adminToken(cluster);
   }, 120_000);
   afterAll(async () => await cluster?.stop(), 60_000);
 
-  const order = (product: number, payment_method: string, key: string) =>
-    send(
-      cluster,
-      "POST",
-      "/api/orders",
-      {
-        shipping_address: "12 Analytical Row",
-        items: [{ product_id: product, quantity: 1 }],
-        payment_method,
-      },
-      { token: user.token, headers: { "Idempotency-Key": key } },
-    );
-
-  /** Starts `orders-1` so that it dies at `point`, and orders until it does. @returns the keys of what was ordered */
-  async function killAt(point: string, product: number, paymentMethod: string): Promise<string[]> {
-    const victim = await cluster.start("orders-1", { CRASH_AT: point });
-    const keys: string[] = [];
-    // Calls are spread in turn: one of the first two meets it.
-    while (victim.process.signalCode === null && keys.length < 4) {
-      const key = `${point}-${keys.length}`;
-      keys.push(key);
-      const started = performance.now();
-      const answer = await order(product, paymentMethod, key);
-      expect([201, 402, 503, 504]).toContain(answer.status);
-      // Whoever asked the dead node learns of it soon, not after the heartbeats.
-      expect(performance.now() - started).toBeLessThan(3_000);
-    }
-    expect(victim.process.signalCode).toBe("SIGKILL");
-    return keys;
+  /** Starts a node so that it dies at `point`, and acts until it does. @returns when it was gone */
+  async function killAt(name: string, point: string, act: () => Promise<void>): Promise<Date> {
+    const victim = await cluster.start(name, { CRASH_AT: point });
+    // Calls are spread in turn: one of the first few meets it.
+    for (let times = 0; victim.process.signalCode === null && times < 6; times++) await act();
+    expect([point, victim.process.signalCode]).toEqual([point, "SIGKILL"]);
+    return new Date();
   }
 
-  const points: [point: string, method: string, status: string][] = [
-    ["checkout.reserve.after", "pm_card_visa", "confirmed"],
-    ["checkout.charge.after", "pm_card_visa", "confirmed"],
-    ["checkout.confirm.after", "pm_card_visa", "confirmed"],
-    ["checkout.charge.undo.before", "pm_card_chargeDeclined", "cancelled"],
-  ];
-  it.each(points)(
-    "at %s: another node ends the order within 15 s, charged and sold once",
-    async (point, method, status) => {
-      const product = await givenProduct(cluster, admin, { price: 10, stock_quantity: 100 });
-      const keys = await killAt(point, product, method);
-      const killedAt = performance.now();
+  /** When the saga of an order ended. */
+  async function endOf(entry: OrderEntry, kind: "checkout" | "closing"): Promise<Date | undefined> {
+    const [row] = await cluster.sql<{ ended: Date }>(
+      `SELECT s.updated_at AS ended FROM orders.sagas s JOIN orders.checkout_keys k USING (order_id)
+       WHERE k.user_id = $1 AND k.key = $2 AND s.kind = $3 AND s.state IN ('done', 'undone')`,
+      [entry.user.id, entry.key, kind],
+    );
+    return row?.ended;
+  }
 
-      const ended = await eventually(async () => {
-        const rows = await cluster.sql<{ status: string }>(
-          `SELECT o.status FROM orders.orders o JOIN orders.items i ON i.order_id = o.id WHERE i.product_id = $1
-           AND NOT EXISTS (SELECT 1 FROM orders.sagas s WHERE s.order_id = o.id AND s.state IN ('running', 'compensating'))`,
-          [product],
-        );
-        return rows.length === keys.length && rows;
-      }, PROMISED);
-      expect(performance.now() - killedAt).toBeLessThan(PROMISED);
-      expect(new Set(ended.map((row) => row.status))).toEqual(new Set([status]));
+  interface Death {
+    point: string;
+    at: Date;
+    entries: OrderEntry[];
+  }
 
-      const sold = status === "confirmed" ? keys.length : 0;
-      const [level] = await cluster.sql(
-        "SELECT on_hand, reserved FROM inventory.levels WHERE product_id = $1",
-        [product],
+  /** Each order ended in time, whatever its client did; the stores are sound; whoever asks again learns of the one order. */
+  async function expectFinished(deaths: Death[], log: ClientLog, kind: "checkout" | "closing") {
+    await settled(cluster, 30_000);
+    const late: string[] = [];
+    for (const { point, at, entries } of deaths) {
+      const ends = await Promise.all(entries.map((entry) => endOf(entry, kind)));
+      const seconds = ends.map((end) =>
+        end ? (end.getTime() - at.getTime()) / 1000 : Number.POSITIVE_INFINITY,
       );
-      expect(level).toEqual({ on_hand: 100 - sold, reserved: 0 });
-      const captures = await cluster.sql(
-        `SELECT p.order_id FROM payments.payments p JOIN orders.items i ON i.order_id = p.order_id
-       WHERE i.product_id = $1 AND p.status = 'captured'`,
-        [product],
-      );
-      expect(captures).toHaveLength(sold);
+      const last = Math.max(...seconds);
+      if (last > PROMISED) late.push(`${point}: ${last} s`);
+      const said = entries.flatMap((entry) => entry.said).join(", ");
+      tell(`kill -9 at ${point}`, `told ${said}`, `all ended ${Math.max(0, last).toFixed(1)} s after it`);
+    }
+    expect(late).toEqual([]);
+    for (const { key, outcome, items } of [...log.entries]) {
+      if (outcome === "unknown") await log.order(user, items, { key, payment_method: methodOf(key) });
+    }
+    expect(await broken(cluster, log, admin)).toEqual([]);
+    expect(log.count("unknown")).toBe(0);
+  }
 
-      // Whoever asks again under the same key learns of the one order there is.
-      const again = await order(product, method, keys.at(-1) ?? "");
-      expect(again.status).toBe(status === "confirmed" ? 201 : 402);
-      expect(again.headers.get("idempotent-replayed")).toBe("true");
-    },
-  );
+  // The key says how it was paid, so that the very same request can be sent again.
+  const methodOf = (key: string) => (key.startsWith("declined") ? DECLINED : VISA);
+
+  async function killCheckouts(points: readonly [node: string, point: string, method: string][]) {
+    const product_id = await givenProduct(cluster, admin, { price: 10, stock_quantity: 1_000 });
+    const log = new ClientLog(() => [cluster]);
+    user = await givenUser(cluster);
+    const deaths: Death[] = [];
+    for (const [name, point, payment_method] of points) {
+      const entries: OrderEntry[] = [];
+      const at = await killAt(name, point, async () => {
+        const kind = payment_method === DECLINED ? "declined" : "paid";
+        const key = `${kind}-${point.replaceAll(" ", "-")}-${entries.length}`;
+        const entry = await log.order(user, [{ product_id, quantity: 1 }], { key, payment_method });
+        entries.push(entry);
+      });
+      deaths.push({ point, at, entries });
+    }
+    // The last victim's service is whole again.
+    await Promise.all([...new Set(points.map(([name]) => name))].map((name) => cluster.start(name)));
+    await expectFinished(deaths, log, "checkout");
+    return log;
+  }
+
+  it("orders between any two steps: another node ends each order within 15 s, charged and sold once", async () => {
+    const log = await killCheckouts(CHECKOUT_POINTS.map(([point, method]) => ["orders-1", point, method]));
+    expect(Math.max(...log.entries.map(({ took }) => took))).toBeLessThan(SOON);
+    tell("kill -9 of an orders node between any two steps", log);
+  }, 180_000);
+
+  it("inventory and payments after they did it and before they said so", async () => {
+    const log = await killCheckouts(PARTICIPANT_POINTS);
+    tell("kill -9 of inventory after its commit, of payments around the capture", log);
+  }, 120_000);
+
+  it("orders, payments and inventory while a cancelled order's money and goods go back", async () => {
+    const product_id = await givenProduct(cluster, admin, { price: 10, stock_quantity: 100 });
+    const log = new ClientLog(() => [cluster]);
+    user = await givenUser(cluster);
+    const deaths: Death[] = [];
+    const told: number[] = [];
+    for (const [name, point] of CLOSING_POINTS) {
+      const entries: OrderEntry[] = [];
+      const at = await killAt(name, point, async () => {
+        const entry = await log.order(user, [{ product_id, quantity: 1 }], { patience: 10_000 });
+        entries.push(entry);
+        const [id] = entry.orders;
+        const answer = await send(cluster, "POST", `/api/orders/${id}/cancel`, {}, { token: user.token });
+        told.push(answer.status);
+        entry.status = "cancelled";
+      });
+      deaths.push({ point, at, entries });
+    }
+    await Promise.all(["orders-1", "payments-1", "stock-1"].map((name) => cluster.start(name)));
+    await expectFinished(deaths, log, "closing");
+    tell("kill -9 while orders are cancelled", log, `cancellations told ${told.join(", ")}`);
+  }, 120_000);
 
   it("fails no read while a node of each kind is killed", async () => {
     const product = await givenProduct(cluster, admin);
-    await cluster.start("orders-1");
-    const statuses: number[] = [];
-    const read = async () => {
-      const answers = await Promise.all([
-        send(cluster, "GET", `/api/products/${product}`),
-        send(cluster, "GET", "/api/products?limit=3&sort=newest"),
-        send(cluster, "GET", "/api/orders", undefined, { token: user.token }),
-        send(cluster, "GET", "/api/users/profile", undefined, { token: user.token }),
+    const log = new ClientLog(() => [cluster]);
+    user = await givenUser(cluster);
+    const read = () =>
+      Promise.all([
+        log.ask("GET", `/api/products/${product}`),
+        log.ask("GET", "/api/products?limit=3&sort=newest"),
+        log.ask("GET", "/api/orders", user),
+        log.ask("GET", "/api/users/profile", user),
       ]);
-      statuses.push(...answers.map(({ status }) => status));
-    };
     for (const victim of ["front-1", "stock-1", "orders-1"]) {
       const killed = cluster.node(victim).kill("SIGKILL");
       for (let round = 0; round < 20; round++) await read();
       await killed;
     }
-    expect(statuses.filter((status) => status !== 200)).toEqual([]);
-    expect(statuses).toHaveLength(240);
+    tell("kill -9 of one node of each kind, read from", log);
+    expect(log.failed("200")).toEqual([]);
+    expect(log.requests).toHaveLength(240);
   });
 });
