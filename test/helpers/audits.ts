@@ -24,7 +24,7 @@ export class FakeAudits {
     const order_id = fields.order_id ?? newId();
     const number = `MC-${String(this.orders.size + 1).padStart(6, "0")}`;
     const sound = { status: "confirmed" as const, total: 2999, refunded: 0, paid: true };
-    const still = { saga: null, saga_age_ms: null, overdue_ms: null };
+    const still = { saga: null, saga_age_ms: null, overdue_ms: null, telling: false };
     this.orders.set(order_id, { order_id, number, ...sound, ...still, ...fields });
     const captured = fields.total ?? 2999;
     this.payments.set(order_id, { order_id, captures: 1, captured, refunded: 0, processing: 0 });
