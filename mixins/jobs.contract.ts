@@ -17,6 +17,7 @@ export const UndeliveredEvent = Obj({
   event_id: Type.String(),
   occurred_at: Type.String(),
   since: Timestamp(),
+  due_at: Timestamp(),
   attempts: Type.Integer(),
   last_error: Nullable(Type.String({ description: "the code of the last failure" })),
   data: Type.Record(Type.String(), Type.Unknown(), {

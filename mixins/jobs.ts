@@ -32,10 +32,11 @@ const EVENT_QUEUES: QueueDefinition[] = SUBSCRIBERS.map(({ name }) => ({
   deadLetter: deadEventQueue(name),
   // Taken by the hundred twice a second, which costs the database a third of what taking each at once does.
   notify: false,
-  retryLimit: 20,
+  // For an hour. The pauses grow to half a minute at most: so soon after a subscriber is back it knows what it missed.
+  retryLimit: 120,
   retryDelay: 1,
   retryBackoff: true,
-  retryDelayMax: 300,
+  retryDelayMax: 30,
   expireInSeconds: 30,
   deleteAfterSeconds: 3600,
   retentionSeconds: 30 * 86_400,

@@ -25,6 +25,8 @@ export interface UndeliveredEvent {
   occurred_at: string;
   /** When it was given up; of a late one, when it was published. */
   since: string;
+  /** When it was, or will be, tried next. */
+  due_at: string;
   /** How often its delivery was tried. */
   attempts: number;
   /** The code or name of the last failure: never its text. */
@@ -44,6 +46,7 @@ interface Row {
   queue: string;
   envelope: { event: string; event_id: string; occurred_at: string; data: object };
   since: Date;
+  due_at: Date;
   attempts: number;
   last_error: string | null;
 }
@@ -71,7 +74,7 @@ export async function undeliveredEvents(
   const all = [...subscribers.map(deadEventQueue), ...subscribers.map(eventQueue)];
   const [rows, counts, checked] = await Promise.all([
     db.rows<Row>(
-      `SELECT id, name AS queue, data->'envelope' AS envelope, created_on AS since,
+      `SELECT id, name AS queue, data->'envelope' AS envelope, created_on AS since, start_after AS due_at,
          CASE WHEN name = ANY($1) THEN coalesce(source_retry_count, retry_count) + 1
            WHEN state = 'created' THEN 0 ELSE retry_count + 1 END AS attempts,
          CASE WHEN name = ANY($1) THEN ${reasonIn("source_output")} ELSE ${reasonIn("output")} END AS last_error
@@ -93,7 +96,7 @@ export async function undeliveredEvents(
   };
 }
 
-function viewOf({ id, queue, envelope, since, attempts, last_error }: Row): UndeliveredEvent {
+function viewOf({ id, queue, envelope, since, due_at, attempts, last_error }: Row): UndeliveredEvent {
   const isDead = queue.endsWith(DEAD);
   const { event, event_id, occurred_at, data } = envelope;
   return {
@@ -104,6 +107,7 @@ function viewOf({ id, queue, envelope, since, attempts, last_error }: Row): Unde
     event_id,
     occurred_at,
     since: since.toISOString(),
+    due_at: due_at.toISOString(),
     attempts,
     last_error,
     data: visibleData(event, data),

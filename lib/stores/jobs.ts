@@ -71,7 +71,7 @@ export class Jobs {
     await this.#started;
   }
 
-  /** Makes the queue (and its dead-letter queue) if it isn't there. Before the first `send`. */
+  /** Makes the queue (and its dead-letter queue), or has it follow the definition. Before the first `send`. */
   async queue(definition: QueueDefinition): Promise<void> {
     const { name, deadLetter, ...options } = definition;
     let made = this.#queues.get(name);
@@ -79,11 +79,11 @@ export class Jobs {
       made = (async () => {
         await this.start();
         if (deadLetter !== undefined) await this.queue({ name: deadLetter, retentionSeconds: 60 * 86_400 });
-        await this.#boss.createQueue(name, {
-          ...options,
-          notify: definition.notify ?? true,
-          ...(deadLetter === undefined ? {} : { deadLetter }),
-        });
+        const notify = definition.notify ?? true;
+        const dead = deadLetter === undefined ? {} : { deadLetter };
+        await this.#boss.createQueue(name, { ...options, notify, ...dead });
+        // One that an older version made has that version's pauses and limits.
+        await this.#boss.updateQueue(name, { ...options, notify });
       })();
       this.#queues.set(name, made);
     }

@@ -69,14 +69,14 @@ export function judgeProgress(order: OrderRow): Violation[] {
   return [];
 }
 
-/** I5: no event was told twice, and whoever has a confirmed order knows it. */
+/** I5: no event was told twice, and whoever has a confirmed order knows it, unless that is still on its way. */
 export function judgeTold(order: OrderRow, told: readonly ToldRow[], now: number): Violation[] {
   const repeated = told
     .filter(({ count }) => count > 1)
     .map(({ type, count }) => violation("I5", order, `was told of ${type} ${count} times`, { type, count }));
   const isOld = now - madeAt(order.order_id) > TOLD_WITHIN;
   const isUntold = !told.some(({ type }) => type === "order.confirmed");
-  if (WAS_CONFIRMED.has(order.status) && !isMoving(order) && isOld && isUntold) {
+  if (WAS_CONFIRMED.has(order.status) && !isMoving(order) && !order.telling && isOld && isUntold) {
     repeated.push(violation("I5", order, "was confirmed and its customer was not told", {}));
   }
   return repeated;

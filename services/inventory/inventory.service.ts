@@ -1,3 +1,4 @@
+import { crashPoint } from "../../lib/crash.ts";
 import { InsufficientStock, isFailure } from "../../lib/errors.ts";
 import { type Counting, metricsOf } from "../../lib/metrics.ts";
 import { configOf } from "../../lib/runtime.ts";
@@ -67,24 +68,28 @@ export default defineService(inventoryContract)({
           throw error;
         },
       );
+      crashPoint("inventory.reserve.after");
       await announce(ctx, changed);
       return reservation;
     },
 
     async release(ctx) {
       const { reservation, changed } = await release(this.inventory, ctx.params.order_id);
+      crashPoint("inventory.release.after");
       await announce(ctx, changed);
       return reservation;
     },
 
     async commit(ctx) {
       const { reservation, changed } = await commit(this.inventory, ctx.params.order_id);
+      crashPoint("inventory.commit.after");
       await announce(ctx, changed);
       return reservation;
     },
 
     async giveBack(ctx) {
       const { reservation, changed } = await giveBack(this.inventory, ctx.params.order_id);
+      crashPoint("inventory.giveBack.after");
       await announce(ctx, changed);
       return reservation;
     },

@@ -1,4 +1,5 @@
 import type { Database } from "../../lib/stores/database.ts";
+import { deadEventQueue, eventQueue } from "../../lib/stores/event-jobs.ts";
 import type { OrderStatus } from "./order-state.ts";
 
 export interface AuditRow {
@@ -12,6 +13,8 @@ export interface AuditRow {
   saga: string | null;
   saga_age_ms: number | null;
   overdue_ms: number | null;
+  /** An event about it is still on its way to notifications, or was given up and lies among the dead letters. */
+  telling: boolean;
 }
 
 /** A page of what I2 and I3 need to know of each order, by id. */
@@ -25,11 +28,14 @@ export async function auditPage(
        s.state AS saga,
        (extract(epoch FROM now() - s.created_at) * 1000)::float8 AS saga_age_ms,
        CASE WHEN s.state = 'waiting' AND o.reserved_until < now()
-         THEN (extract(epoch FROM now() - o.reserved_until) * 1000)::float8 END AS overdue_ms
+         THEN (extract(epoch FROM now() - o.reserved_until) * 1000)::float8 END AS overdue_ms,
+       coalesce(o.id::text IN (
+         SELECT data->'envelope'->'data'->>'order_id' FROM pgboss.job WHERE name = ANY($3) AND state < 'completed'
+       ), false) AS telling
      FROM orders.orders o
      LEFT JOIN orders.sagas s ON s.order_id = o.id AND s.state NOT IN ('done', 'undone')
      WHERE ($1::uuid IS NULL OR o.id > $1) ORDER BY o.id LIMIT $2`,
-    [after ?? null, limit],
+    [after ?? null, limit, [eventQueue("notifications"), deadEventQueue("notifications")]],
   );
   const round = (ms: number | null) => (ms === null ? null : Math.max(0, Math.round(ms)));
   return {

@@ -255,6 +255,9 @@ export const ordersContract = contract(
             overdue_ms: Nullable(
               Type.Integer({ description: "how long a waiting order has outlived its reservation" }),
             ),
+            telling: Type.Boolean({
+              description: "an event about it is on its way to notifications, or among the dead letters",
+            }),
           }),
         ),
         next: Nullable(Uuid()),

@@ -99,6 +99,14 @@ describe("how a node connects to NATS", () => {
     const { caller, worker } = await startPair();
     // As if it were killed: no goodbye.
     await worker.transporter.client.close();
+    // NATS takes a moment to see it; a request until then is lost like one under way.
+    const topic = caller.transporter.getTopicName("REQ", "worker");
+    await eventually(() =>
+      caller.transporter.client.request(topic, undefined, { timeout: 200 }).then(
+        () => false,
+        (failure: { code: string }) => failure.code === "503",
+      ),
+    );
     const error: unknown = await caller.broker
       .call("things.get", { id: 1 })
       .catch((failure: unknown) => failure);

@@ -25,7 +25,7 @@ export class FakeAudits {
     const order_id = fields.order_id ?? newId();
     const number = `MC-${String(this.orders.size + 1).padStart(6, "0")}`;
     const sound = { status: "confirmed" as const, total: 2999, refunded: 0, paid: true };
-    const still = { saga: null, saga_age_ms: null, overdue_ms: null };
+    const still = { saga: null, saga_age_ms: null, overdue_ms: null, telling: false };
     this.orders.set(order_id, { order_id, number, ...sound, ...still, ...fields });
     const captured = fields.total ?? 2999;
     this.payments.set(order_id, { order_id, captures: 1, captured, refunded: 0, processing: 0 });
@@ -36,7 +36,14 @@ export class FakeAudits {
   /** An event that orders published and nobody took. */
   lose(state: UndeliveredEvent["state"], event: string, seconds: number): void {
     const since = new Date(Date.now() - seconds * 1000).toISOString();
-    const fields = { subscriber: "analytics", event, event_id: newId(), occurred_at: since, since };
+    const fields = {
+      subscriber: "analytics",
+      event,
+      event_id: newId(),
+      occurred_at: since,
+      since,
+      due_at: since,
+    };
     this.undelivered.push({ id: newId(), state, ...fields, attempts: 3, last_error: null, data: {} });
   }
 

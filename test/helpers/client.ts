@@ -18,6 +18,8 @@ export interface Answer {
 export interface RequestOptions {
   token?: string;
   headers?: Record<string, string>;
+  /** ms to wait for the answer. */
+  timeout?: number;
 }
 
 /** Sends a request to a shop. A string body goes as it is, an object as JSON. */
@@ -26,10 +28,11 @@ export async function send(
   method: string,
   path: string,
   body?: object | string,
-  { token, headers = {} }: RequestOptions = {},
+  { token, headers = {}, timeout }: RequestOptions = {},
 ): Promise<Answer> {
   const response = await fetch(`${shop.url}${path}`, {
     method,
+    ...(timeout === undefined ? {} : { signal: AbortSignal.timeout(timeout) }),
     headers: {
       ...(body === undefined ? {} : { "content-type": "application/json" }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

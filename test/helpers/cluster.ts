@@ -16,6 +16,8 @@ interface ClusterOptions {
   /** The servers beside NATS and Postgres. */
   servers?: Exclude<ServerKind, "nats">[];
   env?: Record<string, string>;
+  /** Has the nodes reach NATS, Redis and MongoDB through proxies, too: `cluster.wire("nats")`. */
+  wired?: boolean;
   /** More for single nodes, by name. */
   nodeEnv?: Record<string, Record<string, string>>;
 }
@@ -29,13 +31,16 @@ export interface Cluster {
   readonly nats: TestServer;
   readonly redis: TestServer;
   readonly mongo: TestServer;
+  /** What the nodes reach this server by, in a cluster that is `wired`. */
+  wire: (kind: ServerKind) => TcpProxy;
+  readonly names: readonly string[];
   node: (name: string) => NodeProcess;
   /** Starts a node, and waits until it is ready; one that runs is killed before. */
   start: (name: string, env?: Record<string, string>) => Promise<NodeProcess>;
   /** Where a node tells of itself: `/health/ready`, `/metrics`. */
   probe: (name: string) => string;
-  /** What a node says of itself: empty when it is ready, undefined when it doesn't answer. */
-  failing: (name: string) => Promise<string[] | undefined>;
+  /** What a node says of itself: empty when it is ready, undefined when it doesn't answer (in `timeout` ms). */
+  failing: (name: string, timeout?: number) => Promise<string[] | undefined>;
   /** Asks Postgres itself, past what may be broken. */
   sql: <R extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<R[]>;
   stop: () => Promise<void>;
@@ -47,10 +52,11 @@ export interface Cluster {
  */
 export async function startCluster(
   layout: Record<string, string>,
-  { servers = [], env = {}, nodeEnv = {} }: ClusterOptions = {},
+  { servers = [], wired = false, env = {}, nodeEnv = {} }: ClusterOptions = {},
 ): Promise<Cluster> {
   const dataDir = await mkdtemp(join(tmpdir(), "molecart-cluster-"));
   const running = new Map<ServerKind, TestServer>();
+  const wires = new Map<ServerKind, TcpProxy>();
   const nodes = new Map<string, NodeProcess>();
   const ports = new Map<string, string>();
   let postgres: EmbeddedPostgres | undefined;
@@ -60,6 +66,7 @@ export async function startCluster(
   const stop = async () => {
     await Promise.all([...nodes.values()].map((node) => node.kill("SIGKILL")));
     await Promise.all([...running.values()].map((server) => server.remove()));
+    await Promise.all([...wires.values()].map((wire) => wire.close()));
     await pool?.end();
     await proxy?.close();
     await postgres?.stop();
@@ -84,6 +91,17 @@ export async function startCluster(
       if (!server) throw new Error(`This cluster has no ${kind}.`);
       return server;
     };
+    for (const [kind, server] of wired ? running : []) wires.set(kind, await startProxy(server.port));
+    const wireOf = (kind: ServerKind) => {
+      const wire = wires.get(kind);
+      if (!wire) throw new Error(`There is no wire to ${kind} in this cluster.`);
+      return wire;
+    };
+    /** By what a node reaches a server. */
+    const urlOf = (kind: ServerKind) => {
+      const { url: direct, port: own } = serverOf(kind);
+      return wired ? direct.replace(`:${own}`, `:${wireOf(kind).port}`) : direct;
+    };
     const nodeOf = (name: string) => {
       const node = nodes.get(name);
       if (!node) throw new Error(`This cluster has no node ${name}.`);
@@ -102,9 +120,9 @@ export async function startCluster(
           JOBS_POLL: "2",
           DATA_DIR: join(dataDir, name),
           DATABASE_URL: url.href,
-          NATS_URL: serverOf("nats").url,
-          ...(running.has("redis") ? { REDIS_URL: serverOf("redis").url } : {}),
-          ...(running.has("mongo") ? { MONGO_URL: serverOf("mongo").url } : {}),
+          NATS_URL: urlOf("nats"),
+          ...(running.has("redis") ? { REDIS_URL: urlOf("redis") } : {}),
+          ...(running.has("mongo") ? { MONGO_URL: urlOf("mongo") } : {}),
           NODE_ID: name,
           SERVICES: layout[name] ?? "",
           HEALTH_PORT: port,
@@ -135,10 +153,12 @@ export async function startCluster(
       get mongo() {
         return serverOf("mongo");
       },
+      wire: wireOf,
+      names: Object.keys(layout),
       node: nodeOf,
       start,
       probe: (name) => `http://127.0.0.1:${ports.get(name)}`,
-      failing: (name) => failingOf(`http://127.0.0.1:${ports.get(name)}`),
+      failing: (name, timeout = 5_000) => failingOf(`http://127.0.0.1:${ports.get(name)}`, timeout),
       async sql<R extends pg.QueryResultRow>(text: string, values: unknown[] = []) {
         const result = await pool?.query<R>(text, values);
         return result?.rows ?? [];
@@ -161,9 +181,9 @@ export async function healthy(cluster: Pick<Cluster, "url">, timeout = 20_000): 
   }, timeout);
 }
 
-async function failingOf(probe: string): Promise<string[] | undefined> {
+async function failingOf(probe: string, timeout: number): Promise<string[] | undefined> {
   try {
-    const response = await fetch(`${probe}/health/ready`);
+    const response = await fetch(`${probe}/health/ready`, { signal: AbortSignal.timeout(timeout) });
     const { failing }: { failing: string[] } = JSON.parse(await response.text());
     return response.ok ? [] : failing;
   } catch {
@@ -174,6 +194,6 @@ async function failingOf(probe: string): Promise<string[] | undefined> {
 async function startPostgres(dataDir: string): Promise<EmbeddedPostgres> {
   return await startEmbeddedPostgres({
     dataDir,
-    settings: { fsync: "off", synchronous_commit: "off", full_page_writes: "off", max_connections: "300" },
+    settings: { fsync: "off", full_page_writes: "off", max_connections: "300" },
   });
 }

@@ -161,7 +161,7 @@ describe("dead letters", () => {
     // It is still tried: there is nothing to redrive.
     expect((await redrive({ all: true })).at("redriven")).toBe(0);
     const report = await send(shop, "GET", "/api/admin/verify", undefined, { token });
-    expect(report.at("invariants", 4)).toMatchObject({ id: "I5", ok: false });
+    expect(report.body.notes).toContain("Late events that are still tried: 1.");
     await clear();
   });
 

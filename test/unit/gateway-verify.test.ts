@@ -22,6 +22,7 @@ const order = (fields: Partial<OrderRow> = {}): OrderRow => ({
   saga: null,
   saga_age_ms: null,
   overdue_ms: null,
+  telling: false,
   ...fields,
 });
 const payment = (fields: Partial<PaymentRow> = {}): PaymentRow => ({
@@ -162,6 +163,7 @@ describe("I5, what the customer was told", () => {
     ["not, and it is late", order(), [told("order.placed")], later, /was not told/],
     ["not, long after it was refunded", order({ status: "refunded" }), [], later, /was not told/],
     ["not, of an order that came to nothing", order({ status: "cancelled" }), [], later, undefined],
+    ["not, and its event is on its way, or a dead letter", order({ telling: true }), [], later, undefined],
     ["not, while it is moving", order({ saga: "running" }), [], later, undefined],
     ["twice", order(), [told("order.confirmed", 2)], soon, /order.confirmed 2 times/],
   ];
