@@ -48,6 +48,7 @@ export async function chaos(layout: readonly string[], options: ChaosOptions, io
   try {
     const faults = plan(target, kinds, options);
     if (!target.isOurs) {
+      io.say("Its rate limits slow the customers down, unless it was started with RATE_LIMIT=off.");
       await confirm(
         io,
         `Kill, freeze and restart what belongs to ${target.title}, and place synthetic orders there?`,
@@ -126,7 +127,8 @@ function plan(target: ChaosTarget, wanted: readonly FaultKind[], { seed, duratio
       `It can have ${possible.join(", ")}.`,
     );
   }
-  const kinds = wanted.length > 0 ? wanted : possible;
+  const often: FaultKind[] = target.mode === "embedded" ? ["kill", "kill", "kill"] : ["kill"];
+  const kinds = wanted.length > 0 ? wanted : [...often, ...possible];
   const faults = planFaults({ seed, duration, kinds, nodes: target.nodes, servers: target.servers });
   if (faults.length > 0) return faults;
   throw new Misuse(`In ${duration} s no fault can come and go.`, "Give it a longer --duration.");

@@ -21,6 +21,7 @@ export interface PlanOptions {
   seed: string;
   /** s in which the faults begin and end. */
   duration: number;
+  /** What may happen; one that stands here twice comes twice as often. */
   kinds: readonly FaultKind[];
   nodes: readonly string[];
   /** Those that may be cut. */
@@ -40,12 +41,12 @@ const LENGTH: Record<FaultKind, [min: number, max: number]> = {
   mongo: [1, 6],
 };
 /** s between the end of an outage and the next fault. */
-const GAP: [min: number, max: number] = [1.5, 4];
+const GAP: [min: number, max: number] = [1, 2.5];
 
 const isServerKind = (kind: FaultKind) => !["kill", "freeze", "restart"].includes(kind);
 
 /**
- * Which faults come when: the same for the same options. Every kind comes once before one comes again. One outage ends before
+ * Which faults come when: the same for the same options. All kinds come before one comes again. One outage ends before
  * the next fault begins; only a freeze goes on while others come, to other nodes.
  */
 export function planFaults({ seed, duration, kinds, nodes, servers }: PlanOptions): Fault[] {
@@ -101,9 +102,8 @@ export function readFaults(text: string): FaultKind[] {
   });
 }
 
-/** `kill -9 orders-1`, `nats away` */
+/** `kill -9 orders-1 and gateway`, `kill -9 nats` */
 export function faultText({ kind, targets }: Pick<Fault, "kind" | "targets">): string {
-  if (isServerKind(kind)) return `${kind} killed`;
-  const names = targets.join(" and ");
-  return kind === "kill" ? `kill -9 ${names}` : kind === "freeze" ? `freeze ${names}` : `restart ${names}`;
+  const isKill = kind !== "freeze" && kind !== "restart";
+  return `${isKill ? "kill -9" : kind} ${targets.join(" and ")}`;
 }

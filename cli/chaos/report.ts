@@ -88,8 +88,9 @@ export function chaosLines(report: ChaosReport): string[] {
     ...orders.violations.slice(0, 20).map((line) => `  ${line}`),
     "",
     failed === 0
-      ? `${plural(faults.length, "fault")}, nothing lost. The same again: molecart chaos --seed ${report.seed}`
-      : `${plural(failed, "promise is", "promises are")} broken. The same faults again: --seed ${report.seed}`,
+      ? `${plural(faults.length, "fault")}, nothing lost; all at rest ${duration(report.settled_s ?? 0)} after the last.`
+      : `${plural(failed, "promise is", "promises are")} broken.`,
+    `The same faults again: --seed ${report.seed}`,
   ];
 }
 
