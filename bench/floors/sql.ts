@@ -30,7 +30,7 @@ export interface SqlFloor {
 
 /** Makes the tables in an empty database. */
 export async function prepareSql(url: string): Promise<void> {
-  const db = new Database(sequelizeOf(url, { DATABASE_POOL: 2 }));
+  const db = new Database(sequelizeOf(url, { DATABASE_POOL: 2, DATABASE_TIMEOUT: 30_000 }));
   await migrate(db, "orders", orders);
   await migrate(db, "inventory", inventory);
   await migrate(db, "payments", payments);
