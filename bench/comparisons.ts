@@ -1,0 +1,140 @@
+import { get } from "node:http";
+import { givenUser } from "../test/helpers/client.ts";
+import { type Bodies, startHello } from "./floors/hello.ts";
+import { prepareSql, startSql } from "./floors/sql.ts";
+import { checkouts, load, type Request } from "./load.ts";
+import { type Contender, compare } from "./measure.ts";
+import type { BenchOptions } from "./options.ts";
+import { type Result, resultOf } from "./report.ts";
+import { type Ground, type RunningShop, type StockedShop, untilSeeded } from "./shop.ts";
+
+export interface Bench {
+  ground: Ground;
+  options: BenchOptions;
+  say: (line: string) => void;
+}
+
+/** The shop's two cached reads beside a bare moleculer-web. */
+export async function compareReads(bench: Bench, title: string, shop: StockedShop): Promise<Result> {
+  const { options, say } = bench;
+  const [product = 0] = shop.products;
+  const paths = { detail: `/api/products/${product}`, list: "/api/products?limit=10" };
+  const bodies: Bodies = {
+    hello: { message: "Hello" },
+    detail: await read(shop.url + paths.detail),
+    list: await read(shop.url + paths.list),
+  };
+  const size = (name: string) => `${Buffer.byteLength(JSON.stringify(bodies[name]))} B`;
+  const names = {
+    hello: `hello, ${size("hello")}`,
+    helloDetail: `hello, ${size("detail")}`,
+    helloList: `hello, ${size("list")}`,
+    detail: `shop: product detail, ${size("detail")}`,
+    list: `shop: list of ten, ${size("list")}`,
+  };
+  const floor = await startHello(bodies, shop.nats);
+  const from = (name: string, url: string): Contender => ({
+    name,
+    run: (seconds) => load({ url, connections: options.concurrency, seconds }),
+  });
+  try {
+    const figures = await compare(
+      [
+        from(names.hello, `${floor.url}/hello`),
+        from(names.helloDetail, `${floor.url}/detail`),
+        from(names.detail, shop.url + paths.detail),
+        from(names.helloList, `${floor.url}/list`),
+        from(names.list, shop.url + paths.list),
+      ],
+      options,
+      say,
+    );
+    return resultOf(`${title}: cached reads, ${options.concurrency} connections`, figures, {
+      [names.detail]: [names.hello, names.helloDetail],
+      [names.list]: [names.hello, names.helloList],
+    });
+  } finally {
+    floor.stop();
+  }
+}
+
+/** Paid checkouts beside the SQL that they can't do without. */
+export async function compareCheckouts(bench: Bench, title: string, shop: StockedShop): Promise<Result> {
+  const { ground, options, say } = bench;
+  const { buyers } = options;
+  const users = await Promise.all(Array.from({ length: buyers }, () => givenUser(shop)));
+  const next = checkouts(
+    users.map(({ token }) => token),
+    shop.products,
+  );
+  const database = await ground.database(`floor_${title}`);
+  await prepareSql(database);
+  const [plain, prepared] = [await startSql(database, buyers, false), await startSql(database, buyers, true)];
+  const names = { plain: "SQL", prepared: "SQL, prepared", shop: "shop: paid checkout" };
+  try {
+    const figures = await compare(
+      [
+        { name: names.plain, run: plain.run },
+        { name: names.prepared, run: prepared.run },
+        { name: names.shop, run: (seconds) => load({ url: shop.url, connections: buyers, seconds, next }) },
+      ],
+      options,
+      say,
+    );
+    return resultOf(`${title}: paid checkouts of two products, ${buyers} at once`, figures, {
+      [names.shop]: [names.plain, names.prepared],
+    });
+  } finally {
+    plain.stop();
+    prepared.stop();
+  }
+}
+
+/** Whether many connections are served at once. */
+export async function manyConnections(
+  { options, say }: Bench,
+  title: string,
+  shop: StockedShop,
+): Promise<Result> {
+  const { connections } = options;
+  const [product = 0] = shop.products;
+  const run = (seconds: number) => load({ url: `${shop.url}/api/products/${product}`, connections, seconds });
+  const figures = await compare([{ name: "shop: product detail", run }], { ...options, rounds: 1 }, say);
+  return resultOf(`${title}: ${connections} connections`, figures);
+}
+
+const WORDS = ["coffee", "knife", "lamp", "desk", "tea", "chair", "bag", "steel", "wood", "glass"];
+
+/** Searches that nobody has made before, with products in one process, then in two, then in three. */
+export async function compareNodes({ options, say }: Bench, shop: RunningShop): Promise<Result> {
+  await shop.add("products-1", "products");
+  await untilSeeded(shop);
+  let count = 0;
+  const next = (): Request => ({
+    method: "GET",
+    path: `/api/products?search=${WORDS[count % WORDS.length]}&limit=10&max_price=${1_000 + count++ / 100}`,
+  });
+  const run = (seconds: number) => load({ url: shop.url, connections: options.concurrency, seconds, next });
+  const figures = [];
+  for (const nodes of [1, 2, 3]) {
+    if (nodes > 1) await shop.add(`products-${nodes}`, "products");
+    const name = `${nodes} of products`;
+    figures.push(...(await compare([{ name, run }], options, say)));
+  }
+  return resultOf(`nodes: searches without a cache, ${options.concurrency} connections`, figures, {
+    "2 of products": ["1 of products"],
+    "3 of products": ["1 of products"],
+  });
+}
+
+/** A JSON answer, through node's own client. */
+async function read(url: string): Promise<object> {
+  const text = await new Promise<string>((resolve, reject) => {
+    get(url, { agent: false }, (answer) => {
+      let body = "";
+      answer.setEncoding("utf8").on("data", (chunk: string) => (body += chunk));
+      answer.on("end", () => resolve(body));
+    }).on("error", reject);
+  });
+  return JSON.parse(text);
+}
