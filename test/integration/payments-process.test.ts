@@ -1,23 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { newId } from "../../lib/ids.ts";
 import { adminToken, givenUser, send, type TestUser } from "../helpers/client.ts";
-import { FakeOrders, type UnreliableProvider, unreliablePayments } from "../helpers/payments.ts";
-import { type Shop, startShop } from "../helpers/shop.ts";
+import type { FakeOrders } from "../helpers/fake-orders.ts";
+import { startPayments, type UnreliableProvider } from "../helpers/payments.ts";
+import type { Shop } from "../helpers/shop.ts";
 
 let shop: Shop;
 let provider: UnreliableProvider;
 let user: TestUser;
 let other: TestUser;
 let admin: string;
-const orders = new FakeOrders();
+let orders: FakeOrders;
 
 beforeAll(async () => {
-  const unreliable = unreliablePayments();
-  shop = await startShop({
-    env: { PAYMENT_TIMEOUT: "1500" },
-    replace: { payments: unreliable.payments, orders: orders.service() },
-  });
-  provider = unreliable.provider();
+  ({ shop, provider, orders } = await startPayments());
   [user, other] = await Promise.all([givenUser(shop), givenUser(shop)]);
   admin = await adminToken(shop);
 });
