@@ -29,6 +29,12 @@ const CONNECTION_CODES = new Set([
   "57P02", // crash_shutdown
   "57P03", // cannot_connect_now
   "53300", // too_many_connections
+  // Not away, but as good as: somebody who died or froze holds what this needs, or it is swamped.
+  "55P03", // lock_not_available
+  "57014", // query_canceled, by the time limit of a statement
+  "25P03", // idle_in_transaction_session_timeout
+  "40P01", // deadlock_detected, and again when it was tried again
+  "40001", // serialization_failure, the same
 ]);
 const CONNECTION_MESSAGES = [
   /Connection terminated/,
@@ -41,7 +47,7 @@ const CONNECTION_MESSAGES = [
   /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN) /,
 ];
 
-/** True if a store could not be reached or went away under the statement. */
+/** True if a store could not be reached, went away under the statement, or could not do it in time. */
 export function isStoreAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (CONNECTION_ERRORS.has(error.name) || CONNECTION_CODES.has(sqlState(error) ?? "")) return true;

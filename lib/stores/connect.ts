@@ -5,7 +5,7 @@ import type { Config } from "../config.ts";
 
 /** ms that Postgres may need beyond a statement's time to say that it has ended it. */
 const GRACE = 5_000;
-/** ms */
+/** ms that a statement waits for a lock, and that a transaction may rest: a process that froze within one holds its rows. */
 const LOCK_TIMEOUT = 10_000;
 
 interface Limits {
@@ -17,8 +17,13 @@ interface Limits {
 
 /** Statements and locks are bounded in the server too: a client that is gone must not hold a row for ever. */
 function session(timeout: number): string {
-  const lock = timeout === 0 ? LOCK_TIMEOUT : Math.min(LOCK_TIMEOUT, timeout);
-  return `-c statement_timeout=${timeout} -c lock_timeout=${lock} -c idle_in_transaction_session_timeout=${timeout}`;
+  const waiting = timeout === 0 ? LOCK_TIMEOUT : Math.min(LOCK_TIMEOUT, timeout);
+  const resting = timeout === 0 ? 0 : waiting;
+  return [
+    `-c statement_timeout=${timeout}`,
+    `-c lock_timeout=${waiting}`,
+    `-c idle_in_transaction_session_timeout=${resting}`,
+  ].join(" ");
 }
 
 /**

@@ -17,7 +17,7 @@ export interface OrderEntry {
   key: string;
   user: TestUser;
   items: readonly Item[];
-  /** What each request was told, in order: `201`, `409 INSUFFICIENT_STOCK`, `no answer`. */
+  /** What each request was told, in order: `201`, `409 INSUFFICIENT_STOCK`, `no answer: ECONNRESET`. */
   said: string[];
   outcome: Outcome;
   /** The orders it was told of: there must never be more than one. */
@@ -43,7 +43,6 @@ type Gateway = Pick<Shop, "url">;
 const CLIENT_TIMEOUT = 25_000;
 /** ms between two tries. */
 const PAUSE = 250;
-const NO_ANSWER = "no answer";
 const IN_PROGRESS = "IDEMPOTENCY_IN_PROGRESS";
 
 export class ClientLog {
@@ -80,7 +79,8 @@ export class ClientLog {
   async ask(method: string, path: string, user?: TestUser, body?: object): Promise<void> {
     const started = performance.now();
     const answer = await this.#send(method, path, body, user?.token);
-    const details = answer && answer.status >= 400 ? JSON.stringify(answer.body) : "";
+    const isError = typeof answer !== "string" && answer.status >= 400;
+    const details = isError ? JSON.stringify(answer.body) : "";
     this.requests.push({
       said: saidBy(answer),
       took: performance.now() - started,
@@ -138,12 +138,20 @@ export class ClientLog {
     return entry;
   }
 
-  /** As a load balancer does: a gateway that takes no connection is passed over. @returns undefined: no answer */
-  async #send(method: string, path: string, body: object | undefined, token?: string, key?: string) {
+  /** As a load balancer does: a gateway that takes no connection is passed over. @returns why there is no answer */
+  async #send(
+    method: string,
+    path: string,
+    body: object | undefined,
+    token?: string,
+    key?: string,
+  ): Promise<Answer | string> {
     const gateways = this.#gateways();
+    const first = this.#turn++;
     const headers: Record<string, string> = key === undefined ? {} : { "Idempotency-Key": key };
+    let reason = "no gateway";
     for (let tried = 0; tried < gateways.length; tried++) {
-      const gateway = gateways[this.#turn++ % gateways.length];
+      const gateway = gateways[(first + tried) % gateways.length];
       if (!gateway) continue;
       try {
         return await send(gateway, method, path, body, {
@@ -152,28 +160,30 @@ export class ClientLog {
           timeout: CLIENT_TIMEOUT,
         });
       } catch (error) {
-        if (!isRefused(error)) return undefined;
+        reason = reasonOf(error);
+        if (reason !== "ECONNREFUSED") break;
       }
     }
-    return undefined;
+    return `no answer: ${reason}`;
   }
 }
 
-function isRefused(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED";
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  if (!(cause instanceof Error)) return String(cause);
+  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.name;
 }
 
-function saidBy(answer: Answer | undefined): string {
-  if (!answer) return NO_ANSWER;
+function saidBy(answer: Answer | string): string {
+  if (typeof answer === "string") return answer;
   return typeof answer.body.code === "string"
     ? `${answer.status} ${answer.body.code}`
     : String(answer.status);
 }
 
-function note(entry: OrderEntry, answer: Answer | undefined): void {
+function note(entry: OrderEntry, answer: Answer | string): void {
   entry.said.push(saidBy(answer));
-  if (!answer) return;
+  if (typeof answer === "string") return;
   if (answer.status === 201) {
     entry.outcome = "acknowledged";
     entry.orders.add(String(answer.at("order", "id")));
