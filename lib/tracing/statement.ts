@@ -10,7 +10,8 @@ export interface Statement {
 const VALUES =
   /\$(\w*)\$[\s\S]*?\$\1\$|\b[eE]'(?:[^'\\]|''|\\[\s\S])*'|'(?:[^']|'')*'|(?<![\w$."])-?\d+(?:\.\d+)?\b/g;
 const COMMENT = /--[^\n]*|\/\*[\s\S]*?\*\//g;
-const TABLE = /\b(?:from|into|update|join)\s+(?!only\b|lateral\b)"?([a-z_]\w*)"?(?:\."?([a-z_]\w*)"?)?/i;
+/** With its schema, as ours are written; a name without one may be a CTE's or a function's. */
+const TABLE = /\b(?:from|into|update|join)\s+"?([a-z_]\w*)"?\."?([a-z_]\w*)"?/i;
 
 /** Statements remembered: ours are few, but what Sequelize writes with its values in it is not. */
 const REMEMBERED = 1_000;
@@ -37,7 +38,6 @@ function describe(sql: string): Statement {
     .trim()
     .slice(0, MAX_LENGTH);
   const operation = /^\w+/.exec(text)?.[0].toUpperCase() ?? "SQL";
-  const [, first, second] = TABLE.exec(text) ?? [];
-  const table = second ? `${first}.${second}` : first;
-  return { text, operation, summary: table ? `${operation} ${table}` : operation };
+  const [, schema, table] = TABLE.exec(text) ?? [];
+  return { text, operation, summary: table ? `${operation} ${schema}.${table}` : operation };
 }

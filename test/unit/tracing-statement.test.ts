@@ -26,6 +26,10 @@ describe("SQL in a span", () => {
     [`INSERT INTO "users"."users" ("id") VALUES ($1)`, "INSERT users.users"],
     ["update inventory.levels SET a = 1", "UPDATE inventory.levels"],
     ["COMMIT;", "COMMIT"],
+    [
+      "WITH a AS (SELECT * FROM unnest($1) AS u) UPDATE products.products SET b = 1",
+      "WITH products.products",
+    ],
     ["SELECT set_config('a', 'b', true)", "SELECT"],
   ])("%s is %s", (sql, summary) => {
     expect(statementOf(sql).summary).toBe(summary);
