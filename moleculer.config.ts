@@ -4,6 +4,7 @@ import { ConfigError, checkConfig, isEmbedded, loadConfig } from "./lib/config.t
 import { keptSecrets } from "./lib/embedded.ts";
 import { startEmbeddedPostgres } from "./lib/stores/embedded-postgres.ts";
 import { findPrograms } from "./lib/stores/embedded-postgres-programs.ts";
+import { startTracing } from "./lib/tracing/tracing.ts";
 
 /** The part of moleculer-runner that this file sets: which service files it loads. */
 interface Runner {
@@ -32,7 +33,11 @@ async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
     delete process.env.SERVICES;
     runner.servicePaths = SERVICES.map((name) => `services/${name}/${name}.service.ts`);
   }
-  if (!isEmbedded(env)) return brokerOptions(loadConfig(env));
+  if (!isEmbedded(env)) {
+    const config = loadConfig(env);
+    await startTracing(config);
+    return brokerOptions(config);
+  }
 
   // Where there is no Postgres to bring up, as in the image, that is to be said, and not that DATA_DIR can't be made.
   await findPrograms();
@@ -44,5 +49,6 @@ async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
     );
   }
   const config = loadConfig(env, { databaseUrl: postgres.url, secrets });
+  await startTracing(config);
   return brokerOptions(config, { afterStop: () => postgres.stop() });
 }

@@ -3,6 +3,7 @@ import { contractMiddleware } from "../middlewares/contract.ts";
 import { drainMiddleware } from "../middlewares/drain.ts";
 import { failuresMiddleware } from "../middlewares/failures.ts";
 import { permissionsMiddleware } from "../middlewares/permissions.ts";
+import { installTracedEvents, tracingMiddleware } from "../middlewares/tracing.ts";
 import { installCalls } from "./calling.ts";
 import type { Config } from "./config.ts";
 import { addCheck } from "./health.ts";
@@ -15,6 +16,8 @@ import { resilienceOptions } from "./resilience.ts";
 import { provideConfig } from "./runtime.ts";
 import { RedisCacher } from "./stores/redis-cacher.ts";
 import { closeShared } from "./stores/shared.ts";
+import { logFields } from "./tracing/scope.ts";
+import { stopTracing, tracingOf } from "./tracing/tracing.ts";
 import { NatsTransporter, natsOptions } from "./transporter.ts";
 
 /** How many answers one node keeps in memory: bounded, or a stranger's searches would grow it without end. */
@@ -55,6 +58,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       contractMiddleware({ checkResults: config.NODE_ENV === "test" }),
       permissionsMiddleware(),
       failuresMiddleware(),
+      tracingMiddleware(),
       drainMiddleware(config.SHUTDOWN_TIMEOUT),
       probesMiddleware(config),
     ],
@@ -63,6 +67,8 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       installMetrics(broker, config);
       installLifecycle(broker);
       installCalls(broker, config.REQUEST_TIMEOUT);
+      installTracedEvents(broker);
+      tracingOf()?.tell((message, data) => broker.logger.warn(message, data));
       if (transporter) addCheck(broker, "node", "nats", () => transporter.ping());
     },
     async started(broker) {
@@ -71,6 +77,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
     },
     async stopped(broker) {
       await closeShared(broker);
+      await stopTracing();
       await afterStop?.();
     },
   };
@@ -95,6 +102,7 @@ function loggerOf(config: Config): NonNullable<BrokerOptions["logger"]> {
       pino: {
         options: {
           hooks: { logMethod },
+          mixin: logFields,
           // Whatever a careless log call hands over, these never come out.
           redact: {
             paths: [

@@ -4,12 +4,14 @@ import { specOf } from "../middlewares/contract.ts";
 import type { ActionSpec } from "./contract.ts";
 import { failureCode, failureData } from "./errors.ts";
 import { isStopping } from "./lifecycle.ts";
+import { currentScope } from "./tracing/scope.ts";
 
 /** Moleculer's options of a call, as far as they matter here. */
 interface Options {
   /** ms; 0: none. A call within another one is given what is left of that one's time, unless it asks for less. */
   timeout?: number | null;
   parentCtx?: Pick<Context, "options" | "startHrTime">;
+  requestID?: string;
   stream?: unknown;
   ctx?: unknown;
 }
@@ -40,8 +42,11 @@ export function installCalls(broker: ServiceBroker, requestTimeout: number): voi
     const spec = specOf(name);
     if (!spec || options.ctx) return Reflect.apply(next, broker, [target, params, options]);
     const time = timeOf(options, spec.timeout ?? requestTimeout);
+    // A job's calls, which descend from no request's context.
+    const requestID = options.parentCtx ? undefined : (options.requestID ?? currentScope()?.requestId);
+    const own = requestID === undefined ? options : { ...options, requestID };
     const send = (to: string | Endpoint) =>
-      Reflect.apply(next, broker, [to, params, { ...options, timeout: time() }]);
+      Reflect.apply(next, broker, [to, params, { ...own, timeout: time() }]);
     const first = send(target);
     if (!broker.transit || options.stream) return first;
     const whole = repeat(broker, name, spec, first, async () => {

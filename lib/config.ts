@@ -114,6 +114,28 @@ const origins = makeValidator<string[]>((input) => {
   return values;
 });
 
+/** `name=value,name=value`, as OpenTelemetry writes headers. */
+const pairs = makeValidator<Record<string, string>>((input) => {
+  const entries = input.split(",").map((part) => {
+    const equals = part.indexOf("=");
+    if (equals < 1) throw new EnvError("must be like name=value,name=value");
+    return [part.slice(0, equals).trim(), decodeURIComponent(part.slice(equals + 1).trim())];
+  });
+  return Object.fromEntries(entries);
+});
+
+/** What OpenTelemetry calls them. */
+const SAMPLERS = [
+  "always_on",
+  "always_off",
+  "traceidratio",
+  "parentbased_always_on",
+  "parentbased_always_off",
+  "parentbased_traceidratio",
+] as const;
+/** Of the traces of a shop with traffic; one on a laptop keeps all. */
+const CLUSTER_RATIO = 0.1;
+
 /** Connections a service opens at most. Embedded, all the services' pools share one small Postgres. */
 const POOL = 8;
 const EMBEDDED_POOL = 4;
@@ -176,6 +198,10 @@ const SPEC = {
   METRICS_PORT: port({ default: undefined }),
   HEALTH_PORT: port({ default: undefined }),
   OTEL_EXPORTER_OTLP_ENDPOINT: url({ default: "" }),
+  OTEL_EXPORTER_OTLP_HEADERS: pairs({ default: {} }),
+  OTEL_TRACES_SAMPLER: str({ choices: SAMPLERS, default: "parentbased_traceidratio" }),
+  OTEL_TRACES_SAMPLER_ARG: num({ default: undefined }),
+  OTEL_BSP_SCHEDULE_DELAY: integer(10, 60_000)({ default: 5000 }),
 };
 
 function clean(env: NodeJS.ProcessEnv) {
@@ -197,10 +223,14 @@ function clean(env: NodeJS.ProcessEnv) {
 type Values = ReturnType<typeof clean>;
 
 export interface Config
-  extends Omit<Values, "DATABASE_POOL" | "JWT_SECRET" | "SANDBOX_WEBHOOK_SECRET" | "SEED"> {
+  extends Omit<
+    Values,
+    "DATABASE_POOL" | "OTEL_TRACES_SAMPLER_ARG" | "JWT_SECRET" | "SANDBOX_WEBHOOK_SECRET" | "SEED"
+  > {
   /** True when Postgres is the one that came with `npm ci`, under `DATA_DIR`. */
   embedded: boolean;
   DATABASE_POOL: number;
+  OTEL_TRACES_SAMPLER_ARG: number;
   JWT_SECRET: string;
   SANDBOX_WEBHOOK_SECRET: string;
   SEED: "demo" | "none";
@@ -254,6 +284,8 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
   if (values.TAX_PERCENT < 0 || values.TAX_PERCENT > 100) problems.push("TAX_PERCENT must be from 0 to 100");
   if (values.JOBS_POLL < 0.5 || values.JOBS_POLL > 30)
     problems.push("JOBS_POLL must be from 0.5 to 30 seconds");
+  const ratio = values.OTEL_TRACES_SAMPLER_ARG ?? (embedded ? 1 : CLUSTER_RATIO);
+  if (!(ratio >= 0 && ratio <= 1)) problems.push("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1");
   for (const rule of values.PASSWORD_REQUIRE) {
     if (!["upper", "lower", "digit", "symbol"].includes(rule)) {
       problems.push(`PASSWORD_REQUIRE knows upper, lower, digit and symbol, not ${rule}`);
@@ -267,6 +299,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
     ...values,
     DATABASE_URL: databaseUrl,
     DATABASE_POOL: values.DATABASE_POOL ?? (embedded ? EMBEDDED_POOL : POOL),
+    OTEL_TRACES_SAMPLER_ARG: ratio,
     embedded,
     JWT_SECRET,
     // A cluster without one still refuses forged sandbox webhooks: its nodes share JWT_SECRET.

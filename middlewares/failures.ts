@@ -67,7 +67,6 @@ export function failuresMiddleware(): Middleware {
           ctx.broker.logger.warn("A store is away", {
             action: action.name,
             error: String(error),
-            requestID: ctx.requestID,
           });
           throw new Unavailable({ retry_after: 2 });
         }

@@ -1,6 +1,8 @@
 import { type ConnectionOptions, type JobResult, PgBoss, type QueueOptions, type SendOptions } from "pg-boss";
 import { failureCode } from "../errors.ts";
+import { traced } from "../tracing/tracing.ts";
 import type { Tx } from "./database.ts";
+import { inOrigin, jobAttributes, type Origin, withOrigin } from "./job-origin.ts";
 import { connectionOf, runStatement } from "./statements.ts";
 
 export interface QueueDefinition extends QueueOptions {
@@ -92,7 +94,7 @@ export class Jobs {
 
   /** Puts a job into the caller's transaction: a rollback takes it away. */
   async send(tx: Tx, queue: string, data: object, options: SendOptions = {}): Promise<void> {
-    await this.#boss.send(queue, data, { ...options, ...through(tx) });
+    await sending(queue, () => this.#boss.send(queue, withOrigin(data), { ...options, ...through(tx) }));
   }
 
   /** Takes a job away that is no longer needed, in the caller's transaction. */
@@ -102,7 +104,14 @@ export class Jobs {
 
   /** Puts several jobs of one queue into the caller's transaction, by one statement. */
   async sendAll(tx: Tx, queue: string, jobs: readonly { data: object; startAfter?: Date }[]): Promise<void> {
-    if (jobs.length > 0) await this.#boss.insert(queue, [...jobs], through(tx));
+    if (jobs.length === 0) return;
+    await sending(queue, () =>
+      this.#boss.insert(
+        queue,
+        jobs.map((job) => ({ ...job, data: withOrigin(job.data) })),
+        through(tx),
+      ),
+    );
   }
 
   /** Puts these jobs of a dead-letter queue back where they came from, with all their retries, in the caller's transaction. */
@@ -129,7 +138,7 @@ export class Jobs {
     this.#workers.add(queue);
     await this.start();
     const pollSeconds = Math.min(options.pollSeconds ?? this.#pollSeconds, this.#pollSeconds);
-    await this.#boss.work<T>(
+    await this.#boss.work<T & { origin?: Origin }>(
       queue,
       {
         pollingIntervalSeconds: pollSeconds,
@@ -139,7 +148,11 @@ export class Jobs {
         perJobResults: true,
       },
       async (jobs) =>
-        await Promise.all(jobs.map(async ({ id, data }) => await resultOf(id, () => handle(data)))),
+        await Promise.all(
+          jobs.map(
+            async ({ id, data }) => await resultOf(id, () => inOrigin(queue, id, data, () => handle(data))),
+          ),
+        ),
     );
   }
 
@@ -164,6 +177,10 @@ export class Jobs {
   get boss(): PgBoss {
     return this.#boss;
   }
+}
+
+function sending<T>(queue: string, work: () => Promise<T>): Promise<T> {
+  return traced({ name: `send ${queue}`, kind: "producer", attributes: jobAttributes("send", queue) }, work);
 }
 
 /** Runs pg-boss's statements on the connection of a Sequelize transaction. */

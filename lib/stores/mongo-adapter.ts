@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import type { ServiceBroker, Service as ServiceClass } from "moleculer";
 import type { Connection, Model } from "mongoose";
 import type { DocumentAdapter, DocumentQuery, FindOptions } from "../moleculer-db.ts";
+import { tracingOf } from "../tracing/tracing.ts";
 
 interface MongoOptions {
   url: string;
@@ -65,6 +66,7 @@ export function mongoAdapter<D extends { _id: string }>(options: MongoOptions): 
       await connection.openUri(url, {
         ...mongoOptions(url),
         bufferCommands: false,
+        monitorCommands: tracingOf() !== undefined,
         maxPoolSize: pool,
         serverSelectionTimeoutMS: 2_000,
         connectTimeoutMS: 2_000,
@@ -72,6 +74,10 @@ export function mongoAdapter<D extends { _id: string }>(options: MongoOptions): 
         socketTimeoutMS: 3_000,
         heartbeatFrequencyMS: 2_000,
       });
+      if (tracingOf()) {
+        const { traceMongo } = await import("../tracing/mongo.ts");
+        traceMongo(connection.getClient());
+      }
       await model.createIndexes();
     }
 

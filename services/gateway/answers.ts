@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { RouteNotFound } from "../../lib/errors.ts";
+import { currentScope } from "../../lib/tracing/scope.ts";
 import { failureResponse } from "./failure-response.ts";
 
 export type Log = (message: string, data: object) => void;
@@ -55,10 +56,13 @@ export function answerFailure(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   const requestId = String(req.headers["x-request-id"] ?? "");
-  const shown = failureResponse(isWebNotFound(error) ? new RouteNotFound({}) : error, requestId);
+  const shown = failureResponse(
+    isWebNotFound(error) ? new RouteNotFound({}) : error,
+    requestId,
+    currentScope()?.span?.traceId,
+  );
   if (shown.log) {
     log("Request failed", {
-      requestID: requestId,
       method: req.method,
       status: shown.status,
       error: error instanceof Error ? `${error.name}: ${error.message}` : String(error),

@@ -4,7 +4,7 @@ import { failureCode, failureData, MethodNotAllowed } from "../../lib/errors.ts"
 export interface FailureResponse {
   status: number;
   headers: Record<string, string>;
-  body: { error: string; code: string; details?: unknown; request_id: string };
+  body: { error: string; code: string; details?: unknown; request_id: string; trace_id?: string };
   /** True for what an operator should look at: a bug or something away. */
   log: boolean;
 }
@@ -47,8 +47,12 @@ export const ERROR_CODES: readonly string[] = [
   ...new Set([...KNOWN.keys(), ...[TIMEOUT, AWAY, BUG].map(({ code }) => code)]),
 ].sort();
 
-/** The contract's error shape for any error. 5xx answers carry a request id and nothing of the inside. */
-export function failureResponse(error: unknown, requestId: string): FailureResponse {
+/**
+ * The contract's error shape for any error. 5xx answers carry a request id and nothing of the inside.
+ * @param traceId where tracing is on
+ */
+export function failureResponse(error: unknown, requestId: string, traceId?: string): FailureResponse {
+  const ids = { request_id: requestId, ...(traceId === undefined ? {} : { trace_id: traceId }) };
   const code = failureCode(error) ?? "";
   const status = KNOWN.get(code);
   if (status !== undefined && error instanceof Error) {
@@ -57,7 +61,7 @@ export function failureResponse(error: unknown, requestId: string): FailureRespo
     return {
       status,
       headers: headersOf(status, code, data),
-      body: { error: error.message, code, ...details, request_id: requestId },
+      body: { error: error.message, code, ...details, ...ids },
       log: status >= 500,
     };
   }
@@ -65,7 +69,7 @@ export function failureResponse(error: unknown, requestId: string): FailureRespo
   return {
     status: general,
     headers: headersOf(general, code, {}),
-    body: { ...body, request_id: requestId },
+    body: { ...body, ...ids },
     log: true,
   };
 }

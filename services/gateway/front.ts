@@ -4,18 +4,19 @@ import type { ServiceBroker } from "moleculer";
 import type { Config } from "../../lib/config.ts";
 import { AddressTooLong, MethodNotAllowed, RequestTooSlow, RouteNotFound } from "../../lib/errors.ts";
 import { metricsOf } from "../../lib/metrics.ts";
+import { currentScope, inScope } from "../../lib/tracing/scope.ts";
 import { answerFailure, type Log } from "./answers.ts";
 import { clientIp, limitKey } from "./client-ip.ts";
 import { answerOptions, commonHeaders } from "./headers.ts";
 import type { HttpServer } from "./http-server.ts";
 import type { RateLimits } from "./rate-limits.ts";
+import { closeSpan, methodOf, openSpan, statusOf } from "./request-span.ts";
 import type { Router } from "./routes.ts";
 import { openVisit, type Visit } from "./visit.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,100}$/;
 /** Bytes of path and query. */
 const MAX_ADDRESS = 8192;
-const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /** Answers GET on one fixed address beside the contracts' routes. */
 export type Page = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
@@ -38,12 +39,27 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
   const setHeaders = commonHeaders(config);
   const metrics = metricsOf(broker);
 
-  return async (req: IncomingMessage, res: ServerResponse, next: () => unknown): Promise<void> => {
+  return (req: IncomingMessage, res: ServerResponse, next: () => unknown): Promise<void> => {
     const visit = open(req);
+    const requestId = String(req.headers["x-request-id"]);
+    const span = openSpan(req, requestId);
+    return inScope(span ? { requestId, span } : { requestId }, () => answer(req, res, next, visit));
+  };
+
+  async function answer(
+    req: IncomingMessage,
+    res: ServerResponse,
+    next: () => unknown,
+    visit: Visit,
+  ): Promise<void> {
     const fail = (error: unknown) => answerFailure(req, res, error, log);
     setHeaders(req, res, String(req.headers["x-request-id"]));
     http.track(req, res, () => (res.writableEnded ? req.socket.destroy() : fail(new RequestTooSlow({}))));
-    res.once("close", () => measure(req, res, visit));
+    const span = currentScope()?.span;
+    res.once("close", () => {
+      measure(req, res, visit);
+      if (span) closeSpan(span, req, res, visit);
+    });
     try {
       const path = pathOf(req);
       const match = router.find(effectiveMethod(req), path);
@@ -63,7 +79,7 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
     } catch (error) {
       fail(error);
     }
-  };
+  }
 
   function open(req: IncomingMessage): Visit {
     const given = req.headers["x-request-id"];
@@ -77,11 +93,9 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
   }
 
   function measure(req: IncomingMessage, res: ServerResponse, visit: Visit): void {
-    const method = METHODS.has(req.method ?? "") ? req.method : "OTHER";
-    // Who hung up before the answer has no status: 499, as nginx counts it.
-    const status = res.headersSent ? res.statusCode : 499;
     const ms = performance.now() - visit.startedAt;
-    metrics.observe("molecart_http_request_duration_seconds", ms, { method, route: visit.route, status });
+    const labels = { method: methodOf(req), route: visit.route, status: statusOf(res) };
+    metrics.observe("molecart_http_request_duration_seconds", ms, labels);
   }
 }
 

@@ -43,6 +43,7 @@ const ERROR: JsonObject = {
     },
     details: { description: "What exactly, where that helps: refused values with their path, shortages." },
     request_id: { type: "string", description: "As in the X-Request-Id header." },
+    trace_id: { type: "string", description: "Where the shop is traced: 32 hex digits." },
   },
 };
 

@@ -6,6 +6,7 @@ import { brokerOptions } from "../../lib/broker.ts";
 import { call } from "../../lib/call.ts";
 import { type Config, loadConfig } from "../../lib/config.ts";
 import type { ServiceFactory } from "../../lib/service.ts";
+import { startTracing } from "../../lib/tracing/tracing.ts";
 import { services } from "../../services/services.ts";
 import { SECRETS, TEMPLATE_DATABASE, TEST_ENV } from "./env.ts";
 
@@ -41,6 +42,7 @@ export async function startShop({ env = {}, replace = {}, databaseUrl }: ShopOpt
       secrets: SECRETS,
     },
   );
+  await startTracing(config);
   const broker = new ServiceBroker({
     ...brokerOptions(config),
     nodeID: `test-${randomBytes(4).toString("hex")}`,

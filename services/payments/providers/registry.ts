@@ -3,13 +3,14 @@ import { PaymentProviderUnavailable } from "../../../lib/errors.ts";
 import type { Database } from "../../../lib/stores/database.ts";
 import type { PaymentProvider } from "./provider.ts";
 import { Sandbox } from "./sandbox.ts";
+import { tracedProvider } from "./traced.ts";
 
 /** The providers that this shop is configured for. */
 export class Providers {
   /** Charges what is paid now. */
   readonly active: PaymentProvider;
   constructor(active: PaymentProvider) {
-    this.active = active;
+    this.active = tracedProvider(active);
   }
 
   find(name: string): PaymentProvider | undefined {
