@@ -23,7 +23,7 @@ export const HEARTBEAT = { heartbeatInterval: 2, heartbeatTimeout: 6 };
 /** Calls that may wait for their turn at an action with a bulkhead: more are refused at once. */
 const MAX_QUEUE = 2_000;
 
-/** How a node bounds what others may ask of it, and how long it waits for them. docs/operations.md explains the figures. */
+/** How a node bounds what others may ask of it, and how long it waits for them. docs/resilience.md explains the figures. */
 export function resilienceOptions(config: Config): Partial<BrokerOptions> {
   return {
     requestTimeout: config.REQUEST_TIMEOUT,
