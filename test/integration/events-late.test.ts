@@ -16,7 +16,12 @@ afterAll(async () => await shop?.stop());
 /** An event for notifications in pg-boss's table, as a publisher wrote it ten minutes ago. @param due s from now */
 async function givenJob(state: "retry" | "active", due: number): Promise<string> {
   const id = newId();
-  const envelope = { event_id: newId(), event: "order.confirmed", data: { order_id: newId() } };
+  const envelope = {
+    event_id: newId(),
+    event: "order.confirmed",
+    occurred_at: new Date().toISOString(),
+    data: { order_id: newId() },
+  };
   await runSql(
     shop,
     `INSERT INTO pgboss.job (id, name, data, state, retry_count, retry_limit, created_on, start_after, started_on)

@@ -86,6 +86,9 @@ describe("the routes", () => {
     GET /api/health/ready –
     GET /api/admin/verify A
     GET /api/admin/sagas A
+    GET /api/admin/events A
+    GET /api/admin/events/:id A
+    POST /api/admin/events/redrive A
     POST /api/admin/sagas/:order_id/redrive A
     GET /api/admin/outbox A
   `

@@ -10,10 +10,10 @@ import { restore } from "../../cli/actions/restore.ts";
 import { checkArchive } from "../../cli/backup/archive-reader.ts";
 import { createArchive } from "../../cli/backup/archive-writer.ts";
 import type { Manifest } from "../../cli/backup/manifest.ts";
+import { act } from "../cli/support.ts";
 import { clean, eventually, givenProduct, send } from "../helpers/client.ts";
 import { SECRETS } from "../helpers/env.ts";
 import { type NodeProcess, startNode } from "../helpers/node-process.ts";
-import { act } from "./support.ts";
 
 const PASSPHRASE = { MOLECART_BACKUP_PASSPHRASE: "correct horse battery staple" };
 const SHOP = { SEED: "none", RATE_LIMIT: "off", JOBS_POLL: "0.5" };
