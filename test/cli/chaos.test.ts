@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { cleanup, render } from "ink-testing-library";
@@ -11,43 +11,8 @@ import type { ClusterState } from "../../cli/cluster/state.ts";
 import { ChaosScreen } from "../../cli/ui/chaos-screen.ts";
 import { molecart } from "../helpers/cli.ts";
 import { eventually } from "../helpers/client.ts";
-import { withDirectory } from "./support.ts";
 
 afterEach(cleanup);
-
-it("an embedded shop is killed with -9 under its customers and loses nothing", async () => {
-  await withDirectory(async (tmp) => {
-    const args = [
-      "chaos",
-      "--embedded",
-      "--duration",
-      "5",
-      "--faults",
-      "kill",
-      "--concurrency",
-      "3",
-      "--json",
-    ];
-    const { code, stdout, stderr } = await molecart(args, { TMPDIR: tmp, HOME: tmp });
-    const lines = stdout
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line));
-    expect({ code, stderr, last: lines.at(-1) }).toMatchObject({
-      code: 0,
-      last: { type: "summary", ok: true, mode: "embedded", verify: { ok: true }, failing: [] },
-    });
-    const { orders, faults, told } = lines.at(-1);
-    expect(faults.length).toBeGreaterThan(0);
-    expect(faults.every(({ failed }: { failed?: string }) => failed === undefined)).toBe(true);
-    expect(orders.acknowledged).toBeGreaterThan(0);
-    expect(orders.found).toBe(orders.acknowledged);
-    expect(told.orders.acknowledged).toBeLessThanOrEqual(orders.acknowledged);
-    expect(lines.filter(({ type }) => type === "fault")).toHaveLength(2 * faults.length);
-    // Its shop is forgotten.
-    expect((await readdir(tmp)).filter((name) => name.startsWith("molecart-"))).toEqual([]);
-  });
-}, 60_000);
 
 describe("what it breaks", () => {
   const sleepers: ChildProcess[] = [];
