@@ -5,6 +5,7 @@ import { startEmbedded } from "../chaos/embedded-target.ts";
 import { type Happened, injectFaults } from "../chaos/inject.ts";
 import { Ledger } from "../chaos/ledger.ts";
 import { FAULT_KINDS, type Fault, type FaultKind, planFaults, readFaults } from "../chaos/plan.ts";
+import { untilStocked } from "../chaos/probe.ts";
 import { type ChaosReport, chaosLines, happenedLine, promisesOf } from "../chaos/report.ts";
 import type { ChaosTarget } from "../chaos/target.ts";
 import { layoutOf } from "../cluster/layout.ts";
@@ -85,7 +86,14 @@ function checkOptions(layout: readonly string[], options: ChaosOptions): FaultKi
 async function openTarget(layout: readonly string[], options: ChaosOptions, io: Io): Promise<ChaosTarget> {
   const start = async (what: string, open: () => Promise<ChaosTarget>) => {
     io.say(`Starting ${what}…`);
-    return await open();
+    const target = await open();
+    try {
+      await untilStocked(target.urls, io.signal);
+    } catch (error) {
+      await target.close();
+      throw error;
+    }
+    return target;
   };
   const embedded = () => start("an embedded shop", () => startEmbedded(io.env, io.signal));
   if (options.embedded) return await embedded();

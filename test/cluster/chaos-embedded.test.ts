@@ -23,6 +23,7 @@ it("an embedded shop is killed with -9 under its customers and loses nothing", a
       .map((line) => JSON.parse(line));
     expect({ code, stderr, last: lines.at(-1) }).toMatchObject({
       code: 0,
+      stderr: "Starting an embedded shop…\n",
       last: { type: "summary", ok: true, mode: "embedded", verify: { ok: true }, failing: [] },
     });
     const { orders, faults, told } = lines.at(-1);
