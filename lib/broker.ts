@@ -4,6 +4,7 @@ import { drainMiddleware } from "../middlewares/drain.ts";
 import { failuresMiddleware } from "../middlewares/failures.ts";
 import { permissionsMiddleware } from "../middlewares/permissions.ts";
 import { installTracedEvents, tracingMiddleware } from "../middlewares/tracing.ts";
+import { announce, logLevels } from "./announce.ts";
 import { installCalls } from "./calling.ts";
 import type { Config } from "./config.ts";
 import { addCheck } from "./health.ts";
@@ -22,6 +23,15 @@ import { NatsTransporter, natsOptions } from "./transporter.ts";
 
 /** How many answers one node keeps in memory: bounded, or a stranger's searches would grow it without end. */
 const CACHE_ENTRIES = 5_000;
+
+/** A line each: when, how grave, which part, what, and the data. */
+const PRETTY = {
+  colorize: process.stdout.isTTY === true && process.stdout.hasColors(),
+  ignore: "pid,hostname,nodeID,ns,mod,svc,ver,trace_id,span_id",
+  messageFormat: "{mod}: {msg}",
+  singleLine: true,
+  translateTime: "HH:MM:ss.l",
+};
 
 interface NodeOptions {
   /** Runs after the last service and store have stopped. */
@@ -74,6 +84,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
     async started(broker) {
       // Who sees this node ready may rely on the others' knowing it; Moleculer alone takes a second to tell them.
       await broker.registry.discoverer.sendLocalNodeInfo();
+      announce(broker);
     },
     async stopped(broker) {
       await closeShared(broker);
@@ -98,7 +109,7 @@ function loggerOf(config: Config): NonNullable<BrokerOptions["logger"]> {
   return {
     type: "Pino",
     options: {
-      level: config.LOG_LEVEL,
+      level: logLevels(config.LOG_LEVEL),
       pino: {
         options: {
           hooks: { logMethod },
@@ -121,7 +132,7 @@ function loggerOf(config: Config): NonNullable<BrokerOptions["logger"]> {
             ? {
                 transport: {
                   target: "pino-pretty",
-                  options: { colorize: true, ignore: "pid,hostname,nodeID,ns", translateTime: "HH:MM:ss.l" },
+                  options: PRETTY,
                 },
               }
             : {}),
