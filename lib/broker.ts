@@ -1,4 +1,5 @@
 import type { BrokerOptions, ServiceBroker } from "moleculer";
+import { callFiguresMiddleware } from "../middlewares/call-figures.ts";
 import { contractMiddleware } from "../middlewares/contract.ts";
 import { drainMiddleware } from "../middlewares/drain.ts";
 import { failuresMiddleware } from "../middlewares/failures.ts";
@@ -11,6 +12,7 @@ import { addCheck } from "./health.ts";
 import { installLifecycle } from "./lifecycle.ts";
 import { isScraped, Metrics, provideMetrics } from "./metrics.ts";
 import { collectNodeFigures } from "./node-figures.ts";
+import { beginFigures, endFigures, nodeService } from "./node-status.ts";
 import { probesMiddleware } from "./probes.ts";
 import { collectProcessFigures } from "./process-figures.ts";
 import { resilienceOptions } from "./resilience.ts";
@@ -47,6 +49,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
     logger: loggerOf(config),
     logLevel: config.LOG_LEVEL,
     transporter,
+    internalServices: nodeService(),
     cacher:
       config.REDIS_URL === ""
         ? { type: "MemoryLRU", options: { max: CACHE_ENTRIES } }
@@ -71,15 +74,17 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       tracingMiddleware(),
       drainMiddleware(config.SHUTDOWN_TIMEOUT),
       probesMiddleware(config),
+      callFiguresMiddleware(),
     ],
     created(broker) {
       provideConfig(broker, config);
       installMetrics(broker, config);
       installLifecycle(broker);
       installCalls(broker, config.REQUEST_TIMEOUT);
+      beginFigures(broker);
       installTracedEvents(broker);
       tracingOf()?.tell((message, data) => broker.logger.warn(message, data));
-      if (transporter) addCheck(broker, "node", "nats", () => transporter.ping());
+      if (transporter) addCheck(broker, "node", "nats", "nats", () => transporter.ping());
     },
     async started(broker) {
       // Who sees this node ready may rely on the others' knowing it; Moleculer alone takes a second to tell them.
@@ -87,6 +92,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       announce(broker);
     },
     async stopped(broker) {
+      endFigures(broker);
       await closeShared(broker);
       await stopTracing();
       await afterStop?.();

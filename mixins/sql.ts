@@ -55,7 +55,7 @@ export function sql<M extends { main: ModelStatic<Model> }>(
             const store = new Pinger(url);
             return { store, close: () => store.close() };
           });
-          addCheck(broker, name, "database", () => pinger.ping());
+          addCheck(broker, name, "database", "postgres", () => pinger.ping());
         },
         async started() {
           if (config.MIGRATE === "auto") await migrateApart(config, name, options.migrations);
