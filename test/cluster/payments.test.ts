@@ -8,7 +8,7 @@ import { SECRETS } from "../helpers/env.ts";
 import { broken, settled } from "../helpers/invariants.ts";
 import { haveServers } from "../helpers/servers.ts";
 
-/** Where money is: a provider that says nothing, webhooks of all kinds, time that runs out. */
+/** Where money is: a provider that says nothing, webhooks of all kinds, time that runs out, a compensation that can't be done. */
 
 const LAYOUT = {
   gateway: "gateway",
@@ -152,4 +152,44 @@ const RESERVATION_TTL = 4;
     await settled(cluster);
     expect(await broken(cluster, new ClientLog(() => []), admin)).toEqual([]);
   });
+
+  it("parks a compensation that keeps failing, counts it, and undoes the order when it is redriven", async () => {
+    const product_id = await givenStock();
+    // The books refuse to take a cancellation, for as long as nobody mends them.
+    await cluster.sql(
+      `CREATE FUNCTION payments.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken'; END $$`,
+    );
+    await cluster.sql(
+      "CREATE TRIGGER broken BEFORE INSERT ON payments.cancelled_orders FOR EACH ROW EXECUTE FUNCTION payments.broken()",
+    );
+    const key = "never-undone";
+    const buying = { key, payment_method: "pm_card_chargeDeclined" };
+    const entry = await log.order(user, [{ product_id, quantity: 1 }], buying);
+    expect(entry.said).toEqual(["504 ORDER_OUTCOME_UNKNOWN"]);
+    const sagas = (state: string) =>
+      send(cluster, "GET", `/api/admin/sagas?state=${state}`, undefined, { token: admin });
+    await eventually(async () => (await sagas("compensating")).at("pagination", "total") === 1);
+    // An hour of further tries, in no time.
+    await cluster.sql("UPDATE orders.sagas SET attempts = 39 WHERE state = 'compensating'");
+    const parked = await eventually(async () => {
+      const answer = await sagas("parked");
+      return answer.at("pagination", "total") === 1 && answer;
+    }, 60_000);
+    const order = String(parked.at("sagas", 0, "order_id"));
+    const verify = () => send(cluster, "GET", "/api/admin/verify", undefined, { token: admin });
+    const report = JSON.stringify((await verify()).body);
+    expect(report).toContain("is parked: its saga gave up and waits for an operator");
+    // Nothing was guessed: the stock is still set aside.
+    expect(
+      await cluster.sql("SELECT reserved FROM inventory.levels WHERE product_id = $1", [product_id]),
+    ).toEqual([{ reserved: 1 }]);
+
+    await cluster.sql("DROP FUNCTION payments.broken CASCADE");
+    const redriven = await send(cluster, "POST", `/api/admin/sagas/${order}/redrive`, {}, { token: admin });
+    expect([redriven.status, redriven.body.state]).toEqual([200, "undone"]);
+    await log.order(user, [{ product_id, quantity: 1 }], buying);
+    tell("a compensation that keeps failing", log, `last error: ${parked.at("sagas", 0, "last_error")}`);
+    expect(entry.said).toEqual(["504 ORDER_OUTCOME_UNKNOWN", "402 PAYMENT_DECLINED"]);
+    await expectSound();
+  }, 120_000);
 });
