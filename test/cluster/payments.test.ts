@@ -186,7 +186,7 @@ const RESERVATION_TTL = 4;
 
     await cluster.sql("DROP FUNCTION payments.broken CASCADE");
     const redriven = await send(cluster, "POST", `/api/admin/sagas/${order}/redrive`, {}, { token: admin });
-    expect([redriven.status, redriven.body.state]).toEqual([200, "undone"]);
+    expect(redriven.body).toMatchObject({ state: "undone" });
     await log.order(user, [{ product_id, quantity: 1 }], buying);
     tell("a compensation that keeps failing", log, `last error: ${parked.at("sagas", 0, "last_error")}`);
     expect(entry.said).toEqual(["504 ORDER_OUTCOME_UNKNOWN", "402 PAYMENT_DECLINED"]);
