@@ -13,7 +13,7 @@ import { installLifecycle } from "./lifecycle.ts";
 import { isScraped, Metrics, provideMetrics } from "./metrics.ts";
 import { collectNodeFigures } from "./node-figures.ts";
 import { beginFigures, endFigures, nodeService } from "./node-status.ts";
-import { probesMiddleware } from "./probes.ts";
+import { probesOf } from "./probes.ts";
 import { collectProcessFigures } from "./process-figures.ts";
 import { resilienceOptions } from "./resilience.ts";
 import { provideConfig } from "./runtime.ts";
@@ -43,6 +43,7 @@ interface NodeOptions {
 /** Moleculer's options for one node, all from the configuration. The tests and moleculer.config.ts both use it. */
 export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): BrokerOptions {
   const transporter = config.NATS_URL.length > 0 ? new NatsTransporter(natsOptions(config)) : null;
+  const probes = probesOf(config);
   return {
     namespace: config.NAMESPACE,
     ...(config.NODE_ID === "" ? {} : { nodeID: config.NODE_ID }),
@@ -73,7 +74,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       failuresMiddleware(),
       tracingMiddleware(),
       drainMiddleware(config.SHUTDOWN_TIMEOUT),
-      probesMiddleware(config),
+      probes.middleware,
       callFiguresMiddleware(),
     ],
     created(broker) {
@@ -95,6 +96,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       endFigures(broker);
       await closeShared(broker);
       await stopTracing();
+      probes.close();
       await afterStop?.();
     },
   };
