@@ -81,9 +81,9 @@ export default defineService(inventoryContract)({
     },
 
     async commit(ctx) {
-      const { reservation, changed } = await commit(this.inventory, ctx.params.order_id);
+      const { reservation } = await commit(this.inventory, ctx.params.order_id);
       await crashPoint("inventory.commit.after");
-      await announce(ctx, changed);
+      // Not announced: what was reserved is sold, so as much is available as before. The feed of changes has it.
       return reservation;
     },
 
