@@ -1,5 +1,7 @@
+import { execFile, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
 import { loadConfig } from "../../lib/config.ts";
@@ -148,6 +150,34 @@ describe("docker-compose.prod.yml", () => {
       );
   });
 });
+
+const program = composeProgram();
+(program ? describe : describe.skip)("compose", () => {
+  it.each<[string[]]>([[[]], [["prod"]], [["tls"]], [["prod", "tls"]]])(
+    "takes the files %j, with all that watches the shop",
+    async (more) => {
+      const [command = "", ...args] = program ?? [];
+      const files = ["docker-compose.yml", ...more.map((name) => `docker-compose.${name}.yml`)];
+      const flags = ["--env-file", ".env.example", ...files.flatMap((file) => ["-f", file])];
+      const { stderr } = await promisify(execFile)(command, [...args, ...flags, "config", "-q"], {
+        cwd: ROOT,
+        env: {
+          ...process.env,
+          ADMIN_EMAIL: "admin@shop.example",
+          MOLECART_IMAGE: "molecart:test",
+          COMPOSE_PROFILES: observers.flatMap(([, one]) => list(at(one, "profiles"))).join(","),
+        },
+      });
+      expect(stderr).toBe("");
+    },
+  );
+});
+
+/** The program that reads compose files, if this machine has one: the plugin of docker, or the one of old. */
+function composeProgram(): string[] | undefined {
+  const programs = [["docker", "compose"], ["docker-compose"]];
+  return programs.find(([command = "", ...args]) => spawnSync(command, [...args, "version"]).status === 0);
+}
 
 describe(".env.example", () => {
   const text = read(".env.example");
