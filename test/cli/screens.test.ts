@@ -55,27 +55,51 @@ describe("health --watch", () => {
     status: "degraded",
     url: "http://shop.example",
     services: {
-      gateway: { status: "healthy", instances: 2 },
-      cart: { status: "unhealthy", instances: 0 },
+      gateway: {
+        ...{ status: "healthy", instances: 2, ready: 2, versions: ["0.1.0", "0.2.0"] },
+        ...{ calls: 9, errors: 0, p50_ms: 4.21, p99_ms: 31, open_circuits: 1 },
+      },
+      cart: { status: "unhealthy", instances: 1, ready: 0 },
     },
     gateway: { latency_ms: 4.2, ready: false, failing: ["cart: redis"] },
-    node: { id: "node-1", node_version: "24.0.0", uptime: 3700, rss: 123_456_789, loop_delay_p99: 0.0123 },
-    sagas: { under_way: 3, parked: 1 },
+    nodes: [
+      {
+        ...{ id: "node-1", state: "not ready", failing: ["cart: redis"], services: [] },
+        figures: {
+          ...{ version: "0.1.0", node_version: "24.0.0", uptime_s: 3700, cpu_percent: 12 },
+          ...{ rss_bytes: 123_456_789, event_loop_lag_ms: 12.3, latency_ms: 0.8 },
+        },
+      },
+      { id: "node-2", state: "silent", failing: [], services: [], figures: null },
+    ],
+    stores: [
+      { name: "postgres", up: true, latency_ms: 1.2, failing: [] },
+      { name: "redis", up: false, latency_ms: null, failing: ["node-1 cart: redis"] },
+    ],
+    jobs: { pending: 2, dead: 1, oldest_s: 75 },
+    sagas: { running: 3, compensating: 0, waiting: 2, parked: 1, stuck: 0, oldest_s: 4 },
     checked_at: AT,
   };
 
-  it("shows each service, the gateway, its node and the sagas", () => {
+  it("shows each service and node, the stores, the jobs and the sagas", () => {
     expect(plain(render(h(HealthScreen, { report })).lastFrame())).toBe(
       [
         "DEGRADED  http://shop.example",
         "10:00:00 UTC · Ctrl-C ends",
         "",
-        "gateway        healthy     × 2",
-        "cart           unhealthy   × 0",
+        "   service  status     ready   version       p50     p99      open circuits",
+        "✓  gateway  healthy    2 of 2  0.1.0, 0.2.0  4.2 ms  31.0 ms              1",
+        "✗  cart     unhealthy  0 of 1                -       -                    0",
         "",
-        "gateway        4.2 ms, not ready: cart: redis",
-        "node           node-1, Node 24.0.0, up 1 h 1 min, 123 MB, event loop p99 12 ms",
-        "sagas          3 under way, 1 parked",
+        "   node    state      up         memory  loop lag  latency",
+        "✗  node-1  not ready  1 h 1 min  123 MB  12.3 ms   0.8 ms   cart: redis",
+        "✗  node-2  silent     -          -       -         -        0 services",
+        "",
+        "gateway  4.2 ms, not ready: cart: redis",
+        "stores   postgres ✓ 1.2 ms · redis ✗",
+        "         ✗ node-1 cart: redis",
+        "jobs     2 due, the oldest for 1 min 15 s, 1 dead letter",
+        "sagas    3 under way, 2 waiting, 0 stuck, 1 parked",
       ].join("\n"),
     );
   });
@@ -87,7 +111,9 @@ describe("health --watch", () => {
       status: "down" as const,
       services: {},
       gateway: null,
-      node: null,
+      nodes: null,
+      stores: null,
+      jobs: null,
       sagas: null,
       error: "No answer.",
     };

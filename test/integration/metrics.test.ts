@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { parseMetrics } from "../../cli/lib/prometheus.ts";
 import { type MetricName, metricNames } from "../../lib/metrics-catalogue.ts";
 import { adminToken, eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
+import { parseMetrics } from "../helpers/prometheus.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
 /** What a shop tells of itself after orders of every kind. */
