@@ -57,9 +57,9 @@ export function nodesTable(nodes: readonly NodeStatus[]): string[] {
     figures ? bytes(figures.rss_bytes) : "-",
     figures ? ms(figures.event_loop_lag_ms) : "-",
     figures ? ms(figures.latency_ms) : "-",
-    failing.join(", ") || plural(services.length, "service"),
+    failing.join(", ") || String(services.length),
   ]);
-  return table(["", "node", "state", "up", "memory", "loop lag", "latency", ""], rows);
+  return table(["", "node", "state", "up", "memory", "lag", "latency", "runs"], rows);
 }
 
 /** What else there is, by name. */

@@ -1,6 +1,8 @@
 import { Box, Text, useWindowSize } from "ink";
 import { createElement as h, type ReactElement } from "react";
+import type { NodeStatus } from "../../services/gateway/status.contract.ts";
 import type { HealthReport } from "../actions/health.ts";
+import { plural } from "../lib/output.ts";
 import { factsOf, nodesTable, servicesTable } from "../status/health-lines.ts";
 
 const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red", down: "red" } as const;
@@ -10,11 +12,13 @@ export function HealthScreen({ report }: { report: HealthReport | undefined }): 
   const { rows } = useWindowSize();
   if (!report) return h(Text, null, "Looking…");
   const { status, url, nodes, error, checked_at } = report;
-  const services = servicesTable(report);
   const facts = factsOf(report);
-  // A frame as high as the terminal would scroll: of many nodes the last ones stay out.
-  const room = Math.max(1, rows - services.length - facts.length - 8);
-  const shown = nodesTable(nodes ?? []).slice(0, room + 1);
+  // A frame as high as the terminal would scroll: with many nodes, what is well gets less room.
+  const left = rows - facts.length - 8;
+  const all = servicesTable(report);
+  const services = all.length + (nodes?.length ?? 0) <= left ? all : illOnly(all);
+  const room = Math.max(1, left - services.length);
+  const shown = nodesTable((nodes ?? []).toSorted(illFirst)).slice(0, room + 1);
   const hidden = (nodes?.length ?? 0) - room;
   return h(
     Box,
@@ -44,6 +48,15 @@ export function HealthScreen({ report }: { report: HealthReport | undefined }): 
       ),
     ),
   );
+}
+
+const illFirst = (a: NodeStatus, b: NodeStatus) => Number(a.state === "ready") - Number(b.state === "ready");
+
+/** A table with its lines of what is well made one. */
+function illOnly(lines: readonly string[]): string[] {
+  const ill = lines.filter((line, index) => index > 0 && !line.startsWith("✓"));
+  const well = lines.length - 1 - ill.length;
+  return [...lines.slice(0, 1), ...ill, ...(well > 0 ? [`✓  ${plural(well, "service")} healthy`] : [])];
 }
 
 /** A table's line, coloured by the mark that it begins with. */

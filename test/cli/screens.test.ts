@@ -10,6 +10,7 @@ import { HealthScreen } from "../../cli/ui/health-screen.ts";
 import { OrderScreen } from "../../cli/ui/order-screen.ts";
 import { OrderWizard } from "../../cli/ui/order-wizard.ts";
 import { ProgressBar } from "../../cli/ui/progress-bar.ts";
+import type { NodeStatus } from "../../services/gateway/status.contract.ts";
 import type { Order } from "../../services/orders/orders.contract.ts";
 import type { Product } from "../../services/products/products.contract.ts";
 import { eventually } from "../helpers/client.ts";
@@ -50,6 +51,7 @@ const plain = (frame: string | undefined) =>
   (frame ?? "").replace(/\u001b\[[0-9;]*m/g, "").replace(/ +$/gm, "");
 
 describe("health --watch", () => {
+  const SILENT: NodeStatus = { id: "node-2", state: "silent", failing: [], services: [], figures: null };
   const report: HealthReport = {
     ok: true,
     status: "degraded",
@@ -70,7 +72,7 @@ describe("health --watch", () => {
           ...{ rss_bytes: 123_456_789, event_loop_lag_ms: 12.3, latency_ms: 0.8 },
         },
       },
-      { id: "node-2", state: "silent", failing: [], services: [], figures: null },
+      SILENT,
     ],
     stores: [
       { name: "postgres", up: true, latency_ms: 1.2, failing: [] },
@@ -91,9 +93,9 @@ describe("health --watch", () => {
         "✓  gateway  healthy    2 of 2  0.1.0, 0.2.0  4.2 ms  31.0 ms              1",
         "✗  cart     unhealthy  0 of 1                -       -                    0",
         "",
-        "   node    state      up         memory  loop lag  latency",
-        "✗  node-1  not ready  1 h 1 min  123 MB  12.3 ms   0.8 ms   cart: redis",
-        "✗  node-2  silent     -          -       -         -        0 services",
+        "   node    state      up         memory  lag      latency  runs",
+        "✗  node-1  not ready  1 h 1 min  123 MB  12.3 ms  0.8 ms   cart: redis",
+        "✗  node-2  silent     -          -       -        -        0",
         "",
         "gateway  4.2 ms, not ready: cart: redis",
         "stores   postgres ✓ 1.2 ms · redis ✗",
@@ -102,6 +104,18 @@ describe("health --watch", () => {
         "sagas    3 under way, 2 waiting, 0 stuck, 1 parked",
       ].join("\n"),
     );
+  });
+
+  it("shows more nodes than fit with what is ill first, and healthy services in one line", () => {
+    const nodes = [
+      ...Array.from({ length: 30 }, (_, index) => ({ ...SILENT, state: "ready" as const, id: `n-${index}` })),
+      SILENT,
+    ];
+    const lines = plain(render(h(HealthScreen, { report: { ...report, nodes } })).lastFrame()).split("\n");
+    expect(lines).toContain("✓  1 service healthy");
+    expect(lines[7]).toMatch(/^✗ {2}node-2 /);
+    expect(lines[1]).toMatch(/ · \d+ more nodes$/);
+    expect(lines.length).toBeLessThan(24);
   });
 
   it("shows that the shop is down", () => {

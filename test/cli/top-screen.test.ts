@@ -4,7 +4,7 @@ import { createElement as h } from "react";
 import { Snapshots } from "../../cli/status/snapshot.ts";
 import { TopScreen } from "../../cli/ui/top-screen.ts";
 import { emptyView, type TopView, type Wanted } from "../../cli/ui/top-view.ts";
-import { SERVICE_NAMES } from "../../lib/config.ts";
+import { SERVICE_NAMES } from "../../lib/service-names.ts";
 import { eventually } from "../helpers/client.ts";
 import { AT, aNode, aStatus } from "../helpers/shop-status.ts";
 
