@@ -7,9 +7,10 @@ import { factsOf, nodesTable, servicesTable } from "../status/health-lines.ts";
 
 const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red", down: "red" } as const;
 
-/** The live screen of `health --watch`. */
-export function HealthScreen({ report }: { report: HealthReport | undefined }): ReactElement {
-  const { rows } = useWindowSize();
+/** The live screen of `health --watch`. @param props.height lines, in place of the terminal's own */
+export function HealthScreen(props: { report: HealthReport | undefined; height?: number }): ReactElement {
+  const terminal = useWindowSize();
+  const { report, height: rows = terminal.rows } = props;
   if (!report) return h(Text, null, "Looking…");
   const { status, url, nodes, error, checked_at } = report;
   const facts = factsOf(report);

@@ -84,7 +84,7 @@ describe("health --watch", () => {
   };
 
   it("shows each service and node, the stores, the jobs and the sagas", () => {
-    expect(plain(render(h(HealthScreen, { report })).lastFrame())).toBe(
+    expect(plain(render(h(HealthScreen, { report, height: 24 })).lastFrame())).toBe(
       [
         "DEGRADED  http://shop.example",
         "10:00:00 UTC · Ctrl-C ends",
@@ -111,9 +111,11 @@ describe("health --watch", () => {
       ...Array.from({ length: 30 }, (_, index) => ({ ...SILENT, state: "ready" as const, id: `n-${index}` })),
       SILENT,
     ];
-    const lines = plain(render(h(HealthScreen, { report: { ...report, nodes } })).lastFrame()).split("\n");
+    const lines = plain(
+      render(h(HealthScreen, { height: 24, report: { ...report, nodes } })).lastFrame(),
+    ).split("\n");
     expect(lines).toContain("✓  1 service healthy");
-    expect(lines[7]).toMatch(/^✗ {2}node-2 /);
+    expect(lines[8]).toMatch(/^✗ {2}node-2 /);
     expect(lines[1]).toMatch(/ · \d+ more nodes$/);
     expect(lines.length).toBeLessThan(24);
   });
