@@ -35,6 +35,7 @@ const ASKING = [
   "stock set 1 2",
   "users list",
   "sagas redrive --all --yes",
+  "top",
   "order place --item 1 --address here",
   "order watch MC-1",
   "order refund MC-1 --yes",
@@ -44,13 +45,17 @@ const ASKING = [
 ];
 
 describe("in a pipe", () => {
-  it("health --json and order flow --json are what jq takes", async () => {
-    const [health, flow] = await Promise.all([
+  it("health, top and order flow with --json are what jq takes", async () => {
+    const [health, top, flow] = await Promise.all([
       molecart(["health", "--json"], env),
+      molecart(["top", "--count", "2", "--json"], env),
       molecart(["order", "flow", "--count", "10", "--concurrency", "2", "--json"], env),
     ]);
     expect([health.code, health.stderr, flow.code, flow.stderr]).toEqual([0, "", 0, ""]);
     expect(JSON.parse(health.stdout)).toMatchObject({ ok: true });
+    expect([top.code, top.stderr]).toEqual([0, ""]);
+    const looks = top.stdout.trimEnd().split("\n");
+    expect(looks.map((line) => JSON.parse(line).status)).toEqual(looks.map(() => "healthy"));
     const lines = flow.stdout
       .trimEnd()
       .split("\n")
@@ -296,6 +301,20 @@ inTerminal("in a terminal", () => {
     press("n\r");
     await shows("Cancelled: nothing was done.");
     expect(await exited).toBe(2);
+  });
+
+  it("top takes the whole screen, and gives it back at Ctrl-C", async () => {
+    const { exited, shows, press, screen } = open("top", { NO_COLOR: "1" });
+    await shows("[1 services]");
+    press("5");
+    await shows("[5 queues]");
+    press("\u0003");
+    expect(await exited).toBe(0);
+    const [enter, leave] = ["\u001b[?1049h", "\u001b[?1049l"].map((code) => screen().lastIndexOf(code));
+    expect(enter).toBeGreaterThanOrEqual(0);
+    expect(leave).toBeGreaterThan(Number(enter));
+    // What is left behind shows the cursor.
+    expect(screen().slice(leave)).toContain("\u001b[?25h");
   });
 
   it("has colours, and none with NO_COLOR", async () => {
