@@ -74,6 +74,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/chaos.ts")).chaosCommand,
   },
   {
+    name: "repl",
+    summary: "call any action by hand, as yourself: over REST, or as a node of the cluster",
+    load: async () => (await import("./commands/repl.ts")).replCommand,
+  },
+  {
     name: "doctor",
     summary: "find what is wrong on this machine, and say what to do",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,

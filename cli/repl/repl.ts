@@ -1,0 +1,190 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { type REPLServer, start } from "node:repl";
+import type { ServiceBroker } from "moleculer";
+import { codeOf, EXIT, messageOf } from "../lib/errors.ts";
+import type { Io } from "../lib/io.ts";
+import { Latencies } from "../lib/latencies.ts";
+import { type Guard, guardBroker } from "./guard.ts";
+import type { Identity } from "./identity.ts";
+import {
+  addStockCommands,
+  type BenchArgs,
+  type CallArgs,
+  completionsOf,
+  metaOf,
+  newProgram,
+  type Program,
+  paramsOf,
+  wordsOf,
+} from "./stock-commands.ts";
+
+export interface ReplOptions {
+  broker: ServiceBroker;
+  identity: Identity;
+  /** Whether the broker is a node of the shop, and not a stand-in for its REST API. */
+  isNode: boolean;
+  /** What molecart's own commands run with, so that they come to the same shop as the same person. */
+  env: NodeJS.ProcessEnv;
+}
+
+/** The CLI's commands that are here too, by the name they have here. */
+const OWN: Record<string, [command: string, says: string]> = {
+  seed: ["seed", "fill the shop with made-up products, users and orders"],
+  order: ["order", "place, list, show, watch, pay, ship, cancel, refund; flow"],
+  stock: ["stock", "list, show, set, import and export what is on hand"],
+  saga: ["sagas", "list, show and redrive checkouts under way or parked"],
+  verify: ["verify", "prove that nothing was oversold, lost or charged twice"],
+};
+const LEAVE = ["exit", "quit", "q", ".exit"];
+const MOLECART = resolve(import.meta.dirname, "../molecart.ts");
+/** What commander throws after it has said all there is to say. */
+const NO_FAILURES = ["commander.help", "commander.helpDisplayed"];
+
+/**
+ * Takes commands until its input ends: from a terminal with a prompt, from a pipe line by line, each after the one before.
+ * @returns 0, or 1 if a command of a pipe failed
+ */
+export async function runRepl(options: ReplOptions, io: Io): Promise<number> {
+  const guard = guardBroker(options.broker, options.identity.principal);
+  const isTerminal = io.stdin.isTTY === true && io.canDraw;
+  const program = programOf(guard, options, isTerminal ? undefined : io);
+  return isTerminal
+    ? await fromTerminal(guard, program, options, io)
+    : await fromPipe(guard, program, options, io);
+}
+
+function programOf(guard: Guard, { isNode }: ReplOptions, pipe: Io | undefined): Program {
+  const program = newProgram();
+  const { broker } = guard;
+  addStockCommands(program, broker, {
+    isNode,
+    ...(pipe
+      ? {
+          call: (_, args) => callPlainly(broker, args, pipe),
+          bench: (_, args) => benchPlainly(broker, args, pipe),
+        }
+      : {}),
+  });
+  // Never run by commander, which would take their options for its own: for the help and for Tab.
+  for (const [name, [, says]] of Object.entries(OWN)) program.command(name).description(says);
+  program.command("whoami").description("who you are here");
+  program.command("exit").description("leave");
+  return program;
+}
+
+/** Runs one line. @returns false if it failed */
+async function runLine(line: string, guard: Guard, program: Program, options: ReplOptions, io: Io) {
+  const words = wordsOf(line);
+  const [name = "", ...rest] = words;
+  const before = guard.failures();
+  try {
+    const own = OWN[name];
+    if (own) return await runOwn([own[0], ...rest], options.env, io);
+    if (name === "whoami") {
+      io.print(
+        (await options.identity.principal()) || options.identity.says === "a guest"
+          ? options.identity.says
+          : "a guest: the session has ended",
+      );
+      return true;
+    }
+    await program.parseAsync(["node", "molecart repl", ...words]);
+  } catch (error) {
+    const code = String(codeOf(error));
+    if (NO_FAILURES.includes(code)) return true;
+    if (!code.startsWith("commander.")) io.say(messageOf(error));
+    return false;
+  }
+  return guard.failures() === before;
+}
+
+/** In a process of its own: its screens and questions have the terminal to themselves. */
+async function runOwn(args: readonly string[], env: NodeJS.ProcessEnv, io: Io): Promise<boolean> {
+  const child = spawn(process.execPath, [MOLECART, ...args], {
+    env,
+    // The rest of a pipe is our commands, and not the child's input.
+    stdio: [io.stdin.isTTY ? "inherit" : "ignore", "inherit", "inherit"],
+  });
+  const [code] = await once(child, "exit");
+  return code === EXIT.ok;
+}
+
+async function fromPipe(guard: Guard, program: Program, options: ReplOptions, io: Io): Promise<number> {
+  let failed = false;
+  for await (const line of createInterface({ input: io.stdin })) {
+    if (io.signal.aborted) return EXIT.cancelled;
+    const text = line.trim();
+    if (text === "" || text.startsWith("#")) continue;
+    if (LEAVE.includes(text)) break;
+    if (!(await runLine(text, guard, program, options, io))) failed = true;
+  }
+  return failed ? EXIT.failed : EXIT.ok;
+}
+
+async function fromTerminal(guard: Guard, program: Program, options: ReplOptions, io: Io): Promise<number> {
+  const server: REPLServer = start({
+    prompt: "molecart $ ",
+    completer: (line: string) => completionsOf(line, guard.broker, program),
+    eval: (line, _context, _file, done) => {
+      void evaluate(line).then(() => done(null, undefined));
+    },
+    ignoreUndefined: true,
+  });
+  const evaluate = async (line: string) => {
+    const text = line.trim();
+    if (text === "") return;
+    if (LEAVE.includes(text)) return server.close();
+    const isOwn = Object.hasOwn(OWN, text.split(/\s/)[0] ?? "");
+    if (!isOwn) return void (await runLine(text, guard, program, options, io));
+    // The terminal is the child's now: its keys, and its Ctrl-C.
+    const ignore = () => undefined;
+    server.pause();
+    io.stdin.setRawMode?.(false);
+    process.on("SIGINT", ignore);
+    try {
+      await runLine(text, guard, program, options, io);
+    } finally {
+      process.off("SIGINT", ignore);
+      io.stdin.setRawMode?.(true);
+      server.resume();
+    }
+  };
+  server.setupHistory(join(io.env.HOME || homedir(), ".molecart_repl_history"), () => undefined);
+  await once(server, "exit");
+  return EXIT.ok;
+}
+
+/** For a pipe: the answer as JSON on stdout, a failure in one line on stderr. */
+async function callPlainly(broker: ServiceBroker, args: CallArgs, io: Io): Promise<void> {
+  const { nodeID } = args;
+  const options = { meta: metaOf(args), ...(nodeID === undefined ? {} : { nodeID }) };
+  try {
+    io.printJson((await broker.call<unknown, unknown>(args.actionName, paramsOf(args), options)) ?? null);
+  } catch (error) {
+    io.say(`${args.actionName}: ${messageOf(error)} (${typeOf(error)})`);
+  }
+}
+
+const typeOf = (error: unknown) =>
+  typeof error === "object" && error !== null && "type" in error ? String(error.type) : "unknown";
+
+async function benchPlainly(broker: ServiceBroker, args: BenchArgs, io: Io): Promise<void> {
+  const params = args.jsonParams === undefined ? {} : paramsOf({ ...args, options: {} });
+  const count = args.options.num === undefined ? Number.POSITIVE_INFINITY : Number(args.options.num);
+  const seconds = Number(args.options.time ?? (Number.isFinite(count) ? 60 : 5));
+  const times = new Latencies();
+  let errors = 0;
+  const started = performance.now();
+  while (times.count < count && performance.now() - started < seconds * 1000 && !io.signal.aborted) {
+    const asked = performance.now();
+    await broker.call<unknown, unknown>(args.action, params).catch(() => errors++);
+    times.add(performance.now() - asked);
+  }
+  const rate = Math.round((times.count / (performance.now() - started)) * 10_000) / 10;
+  const [p50, p99] = [times.percentile(0.5), times.percentile(0.99)];
+  io.printJson({ action: args.action, requests: times.count, errors, per_second: rate, ms: { p50, p99 } });
+}
