@@ -1,6 +1,7 @@
 import { bool, cleanEnv, EnvError, host, makeValidator, num, port, str, url } from "envalid";
 import { withFiles } from "./env-files.ts";
 import { hasTwoPlaces, type MinorUnits, toMinor } from "./money.ts";
+import { GUEST_PREFIX } from "./seal.ts";
 
 /**
  * The one place that reads the environment. Names and defaults stand in docs/configuration.md; a bad value stops the boot
@@ -94,6 +95,20 @@ const secret = makeValidator<string>((input) => {
   return input;
 });
 
+/** Several while one is replaced by another. */
+const secrets = makeValidator<string[]>((input) => {
+  const values = input.split(",").map((part) => part.trim());
+  for (const value of values)
+    if (value.length < 32)
+      throw new EnvError("must have at least 32 characters; several are separated by commas");
+  return values;
+});
+
+const nodeId = makeValidator<string>((input) => {
+  if (input.startsWith(GUEST_PREFIX)) throw new EnvError(`must not begin with ${GUEST_PREFIX}`);
+  return input;
+});
+
 /** With several hosts, as for a replica set, it is no URL that a parser would take. */
 const mongoUrl = makeValidator<string>((input) => {
   if (!/^mongodb(\+srv)?:\/\/[^/]+(\/.*)?$/.test(input))
@@ -146,7 +161,8 @@ const SPEC = {
   HOST: host({ default: "127.0.0.1" }),
   SERVICES: services({ default: [] }),
   NAMESPACE: str({ default: "molecart" }),
-  NODE_ID: str({ default: "" }),
+  NODE_ID: nodeId({ default: "" }),
+  CLUSTER_SECRET: secrets({ default: [] }),
   NATS_URL: list({ default: [] }),
   NATS_USER: str({ default: "" }),
   NATS_PASSWORD: str({ default: "" }),
@@ -333,6 +349,9 @@ function missing(values: Values): string[] {
   const signs = runs("auth") || (runs("payments") && SANDBOX_WEBHOOK_SECRET === undefined);
   return [
     ...(usesDatabase && DATABASE_URL === "" ? ["DATABASE_URL is required"] : []),
+    ...(values.NATS_URL.length > 0 && values.CLUSTER_SECRET.length === 0
+      ? ["CLUSTER_SECRET is required with NATS_URL (32 characters or more, the same on every node)"]
+      : []),
     ...(signs && JWT_SECRET === undefined ? ["JWT_SECRET is required (32 characters or more)"] : []),
   ];
 }
