@@ -356,6 +356,26 @@ function missing(values: Values): string[] {
   ];
 }
 
+/** What a guest node of a cluster needs to know (lib/seal.ts): no secret but NATS' own. @throws ConfigError */
+export function guestConfig(
+  env: NodeJS.ProcessEnv,
+): Pick<Config, "NAMESPACE" | "REQUEST_TIMEOUT"> & NatsConfig {
+  return clean(env);
+}
+
+/** How a node reaches NATS. */
+export type NatsConfig = Pick<
+  Config,
+  | "NODE_ID"
+  | "NATS_URL"
+  | "NATS_USER"
+  | "NATS_PASSWORD"
+  | "NATS_TOKEN"
+  | "NATS_TLS_CA"
+  | "NATS_TLS_CERT"
+  | "NATS_TLS_KEY"
+>;
+
 /** Where the stores are. */
 export type StoresConfig = Pick<
   Config,

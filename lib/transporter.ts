@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Errors, type Packet, Transporters } from "moleculer";
 import { type ConnectionOptions, createInbox, Events, type Msg, type NatsConnection } from "nats";
-import type { Config } from "./config.ts";
+import type { NatsConfig } from "./config.ts";
 import { guestPacket, type Seal } from "./seal.ts";
 
 /** Says on a reply subject that nobody was there to take a request. */
@@ -14,18 +14,6 @@ const LOOK_EVERY = 500;
 const FAREWELL = 1_000;
 /** ms between two complaints about strangers. */
 const COMPLAIN_EVERY = 60_000;
-
-export type NatsConfig = Pick<
-  Config,
-  | "NODE_ID"
-  | "NATS_URL"
-  | "NATS_USER"
-  | "NATS_PASSWORD"
-  | "NATS_TOKEN"
-  | "NATS_TLS_CA"
-  | "NATS_TLS_CERT"
-  | "NATS_TLS_KEY"
->;
 
 /** How the configuration says to connect: servers, who we are, TLS; for ever, and quick to see a dead connection. */
 export function natsOptions(config: NatsConfig): ConnectionOptions {

@@ -9,6 +9,8 @@ export function replCommand(command: Command): void {
     .option("--url <url>", "the shop (default: MOLECART_URL, the last login's, else this machine at PORT)")
     .option("--profile <name>", "the login to use (MOLECART_PROFILE)")
     .option("--guest", "as nobody, as a visitor of the shop is")
+    .option("--json", "no prompt: a command a line from stdin, answers as JSON")
+    .option("--no-input", "ask nothing")
     .addHelpText(
       "after",
       examples(

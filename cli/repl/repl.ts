@@ -5,11 +5,11 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { type REPLServer, start } from "node:repl";
 import type { ServiceBroker } from "moleculer";
+import type { Meta } from "../../lib/meta.ts";
 import { codeOf, EXIT, messageOf } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import { Latencies } from "../lib/latencies.ts";
 import { type Guard, guardBroker } from "./guard.ts";
-import type { Identity } from "./identity.ts";
 import {
   addStockCommands,
   type BenchArgs,
@@ -19,14 +19,18 @@ import {
   newProgram,
   type Program,
   paramsOf,
+  type Reach,
   wordsOf,
 } from "./stock-commands.ts";
 
 export interface ReplOptions {
   broker: ServiceBroker;
-  identity: Identity;
-  /** Whether the broker is a node of the shop, and not a stand-in for its REST API. */
-  isNode: boolean;
+  /** Goes with each call, and says whose it is. */
+  identify: () => Promise<Pick<Meta, "user" | "accessToken">>;
+  /** Who that is, for whoami. */
+  says: string;
+  reach: Reach;
+  isAdmin: boolean;
   /** What molecart's own commands run with, so that they come to the same shop as the same person. */
   env: NodeJS.ProcessEnv;
 }
@@ -49,7 +53,7 @@ const NO_FAILURES = ["commander.help", "commander.helpDisplayed"];
  * @returns 0, or 1 if a command of a pipe failed
  */
 export async function runRepl(options: ReplOptions, io: Io): Promise<number> {
-  const guard = guardBroker(options.broker, options.identity.principal);
+  const guard = guardBroker(options.broker, options.identify);
   const isTerminal = io.stdin.isTTY === true && io.canDraw;
   const program = programOf(guard, options, isTerminal ? undefined : io);
   return isTerminal
@@ -57,11 +61,11 @@ export async function runRepl(options: ReplOptions, io: Io): Promise<number> {
     : await fromPipe(guard, program, options, io);
 }
 
-function programOf(guard: Guard, { isNode }: ReplOptions, pipe: Io | undefined): Program {
+function programOf(guard: Guard, { reach, isAdmin }: ReplOptions, pipe: Io | undefined): Program {
   const program = newProgram();
   const { broker } = guard;
   addStockCommands(program, broker, {
-    isNode,
+    ...{ reach, isAdmin },
     ...(pipe
       ? {
           call: (_, args) => callPlainly(broker, args, pipe),
@@ -85,11 +89,7 @@ async function runLine(line: string, guard: Guard, program: Program, options: Re
     const own = OWN[name];
     if (own) return await runOwn([own[0], ...rest], options.env, io);
     if (name === "whoami") {
-      io.print(
-        (await options.identity.principal()) || options.identity.says === "a guest"
-          ? options.identity.says
-          : "a guest: the session has ended",
-      );
+      io.print(options.says);
       return true;
     }
     await program.parseAsync(["node", "molecart repl", ...words]);
@@ -187,4 +187,21 @@ async function benchPlainly(broker: ServiceBroker, args: BenchArgs, io: Io): Pro
   const rate = Math.round((times.count / (performance.now() - started)) * 10_000) / 10;
   const [p50, p99] = [times.percentile(0.5), times.percentile(0.99)];
   io.printJson({ action: args.action, requests: times.count, errors, per_second: rate, ms: { p50, p99 } });
+}
+
+/** What molecart's own commands run with: the same shop, and the same login or none. */
+export function ownEnv(
+  url: string,
+  { guest, profile }: { guest?: boolean; profile?: string },
+  env: NodeJS.ProcessEnv,
+): NodeJS.ProcessEnv {
+  const { ADMIN_EMAIL, ADMIN_PASSWORD, MOLECART_PROFILE, ...rest } = env;
+  if (guest) return { ...rest, MOLECART_URL: url, DATA_DIR: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent" };
+  const named = profile || MOLECART_PROFILE;
+  return {
+    ...rest,
+    ...(ADMIN_EMAIL === undefined ? {} : { ADMIN_EMAIL }),
+    ...(ADMIN_PASSWORD === undefined ? {} : { ADMIN_PASSWORD }),
+    ...(named ? { MOLECART_PROFILE: named } : { MOLECART_URL: url }),
+  };
 }

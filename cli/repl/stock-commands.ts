@@ -42,8 +42,13 @@ const loadTheirs = createRequire(load.resolve("moleculer-repl"));
  * `destroy`), that show secrets (`env`, `info`), and `exit`, which is ours.
  */
 const EVERYWHERE = ["actions", "cls", "services"];
-/** These only make sense where there is a cluster, or a shop in the same process. */
-const ON_A_NODE = ["broadcast", "cache", "emit", "events", "listener", "metrics", "nodes"];
+/** How a REPL reaches the shop: by its gateway, as a guest node of its cluster, or in the shop's own process. */
+export type Reach = "rest" | "nats" | "local";
+
+/** These want to know the nodes. */
+const ON_A_NODE = ["events", "nodes"];
+/** These act on a node of the shop past all permissions, or show what is in it. */
+const AS_ADMIN = ["broadcast", "cache", "emit", "listener", "metrics"];
 
 export function newProgram(): Program {
   const { Command }: { Command: new () => Program } = loadTheirs("commander");
@@ -58,9 +63,15 @@ export function newProgram(): Program {
 export function addStockCommands(
   program: Program,
   broker: ServiceBroker,
-  options: { isNode: boolean; call?: Handler<CallArgs>; bench?: Handler<BenchArgs> },
+  options: { reach: Reach; isAdmin: boolean; call?: Handler<CallArgs>; bench?: Handler<BenchArgs> },
 ): void {
-  for (const name of [...EVERYWHERE, ...(options.isNode ? ON_A_NODE : [])]) {
+  const { reach, isAdmin } = options;
+  const names = [
+    ...EVERYWHERE,
+    ...(reach === "rest" ? [] : ON_A_NODE),
+    ...(reach === "local" && isAdmin ? AS_ADMIN : []),
+  ];
+  for (const name of names) {
     const commands: Commands = loadTheirs(`moleculer-repl/src/commands/${name}.js`);
     commands.register(program, broker);
   }

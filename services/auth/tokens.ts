@@ -45,13 +45,6 @@ export function verifyAccessToken(token: string, secret: string): Principal | nu
   return { id: claims.sub, role: claims.role, session_id: claims.sid };
 }
 
-/** Whom a token names, unchecked: for who has it from the shop itself a moment ago. Null if it is none of ours. */
-export function readAccessToken(token: string): Principal | null {
-  const claims: unknown = jwt.decode(token);
-  if (!Check(Claims, claims)) return null;
-  return { id: claims.sub, role: claims.role, session_id: claims.sid };
-}
-
 /** `<id>.<secret>`: the id says where the secret's hash is kept. */
 export interface OpaqueToken {
   id: string;
