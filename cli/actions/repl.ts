@@ -41,8 +41,9 @@ async function overRest(options: ReplOptions, io: Io): Promise<number> {
         reach: "rest",
         isAdmin: false,
         env: ownEnv(url, options, io.env),
+        json: options.json === true,
       },
-      { ...io, canDraw: io.canDraw && !options.json },
+      io,
     );
   } finally {
     await broker.stop();
@@ -73,8 +74,16 @@ async function asNode(options: ReplOptions, nats: string | true, io: Io): Promis
         return accessToken === null ? {} : { accessToken };
       };
       return await runRepl(
-        { broker, identify, says, reach: "nats", isAdmin, env: ownEnv(url, options, io.env) },
-        { ...io, canDraw: io.canDraw && !options.json },
+        {
+          broker,
+          identify,
+          says,
+          reach: "nats",
+          isAdmin,
+          env: ownEnv(url, options, io.env),
+          json: options.json === true,
+        },
+        io,
       );
     } finally {
       await broker.stop();

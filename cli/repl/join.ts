@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { userInfo } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { ServiceBroker } from "moleculer";
@@ -10,11 +11,11 @@ import { NatsTransporter, natsOptions } from "../../lib/transporter.ts";
 import { CliError, Misuse } from "../lib/errors.ts";
 
 /** ms until NATS has answered, and nodes were heard of. */
-const JOIN = 2_500;
+const JOIN = 2_000;
 /** ms between two looks for them. */
 const LOOK = 50;
 /** ms that a node which couldn't join is given to leave. */
-const LEAVE = 500;
+const LEAVE = 300;
 
 /**
  * Joins a cluster as a guest node: one that knows the others and may call their actions, with a person's permissions,
@@ -40,10 +41,11 @@ export async function joinCluster(servers: string, env: NodeJS.ProcessEnv): Prom
     ...HEARTBEAT,
     created: (made) => installCalls(made, config.REQUEST_TIMEOUT),
   });
+  const given = AbortSignal.timeout(JOIN);
   const refused = Promise.withResolvers<never>();
   broker.localBus.once("$transporter.error", () => refused.reject(new Error("refused")));
   try {
-    await Promise.race([broker.start().then(() => heardOf(broker)), refused.promise, limit(JOIN)]);
+    await Promise.race([broker.start().then(() => heardOf(broker, given)), refused.promise, over(given)]);
     return broker;
   } catch {
     await Promise.race([broker.stop(), delay(LEAVE)]).catch(() => undefined);
@@ -59,12 +61,13 @@ export function othersOf(broker: ServiceBroker): number {
   return broker.registry.getNodeList({ onlyAvailable: true, withServices: true }).length - 1;
 }
 
-async function heardOf(broker: ServiceBroker): Promise<void> {
-  while (othersOf(broker) === 0) await delay(LOOK);
+async function heardOf(broker: ServiceBroker, signal: AbortSignal): Promise<void> {
+  while (othersOf(broker) === 0) await delay(LOOK, undefined, { signal });
 }
 
-async function limit(ms: number): Promise<never> {
-  await delay(ms, undefined, { ref: false });
+/** Whether or not NATS ever answers. */
+async function over(signal: AbortSignal): Promise<never> {
+  await once(signal, "abort");
   throw new Error("timeout");
 }
 

@@ -31,6 +31,8 @@ export interface ReplOptions {
   says: string;
   reach: Reach;
   isAdmin: boolean;
+  /** No prompt, and JSON where there is any. */
+  json?: boolean;
   /** What molecart's own commands run with, so that they come to the same shop as the same person. */
   env: NodeJS.ProcessEnv;
 }
@@ -54,7 +56,7 @@ const NO_FAILURES = ["commander.help", "commander.helpDisplayed"];
  */
 export async function runRepl(options: ReplOptions, io: Io): Promise<number> {
   const guard = guardBroker(options.broker, options.identify);
-  const isTerminal = io.stdin.isTTY === true && io.canDraw;
+  const isTerminal = io.stdin.isTTY === true && io.canDraw && !options.json;
   const program = programOf(guard, options, isTerminal ? undefined : io);
   return isTerminal
     ? await fromTerminal(guard, program, options, io)
@@ -87,7 +89,7 @@ async function runLine(line: string, guard: Guard, program: Program, options: Re
   const before = guard.failures();
   try {
     const own = OWN[name];
-    if (own) return await runOwn([own[0], ...rest], options.env, io);
+    if (own) return await runOwn([own[0], ...rest, ...(options.json ? ["--json"] : [])], options.env, io);
     if (name === "whoami") {
       io.print(options.says);
       return true;
@@ -165,12 +167,12 @@ async function callPlainly(broker: ServiceBroker, args: CallArgs, io: Io): Promi
   try {
     io.printJson((await broker.call<unknown, unknown>(args.actionName, paramsOf(args), options)) ?? null);
   } catch (error) {
-    io.say(`${args.actionName}: ${messageOf(error)} (${typeOf(error)})`);
+    io.say(`${args.actionName}: ${messageOf(error)}${typeOf(error)}`);
   }
 }
 
 const typeOf = (error: unknown) =>
-  typeof error === "object" && error !== null && "type" in error ? String(error.type) : "unknown";
+  typeof error === "object" && error !== null && "type" in error ? ` (${error.type})` : "";
 
 async function benchPlainly(broker: ServiceBroker, args: BenchArgs, io: Io): Promise<void> {
   const params = args.jsonParams === undefined ? {} : paramsOf({ ...args, options: {} });
