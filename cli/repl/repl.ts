@@ -64,7 +64,7 @@ export async function runRepl(options: ReplOptions, io: Io): Promise<number> {
 }
 
 function programOf(guard: Guard, { reach, isAdmin }: ReplOptions, pipe: Io | undefined): Program {
-  const program = newProgram();
+  const program = newProgram(pipe);
   const { broker } = guard;
   addStockCommands(program, broker, {
     ...{ reach, isAdmin },

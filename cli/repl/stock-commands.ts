@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import type { ServiceBroker } from "moleculer";
+import type { Io } from "../lib/io.ts";
 
 /** The part of commander's Command that a REPL needs. moleculer-repl brings a commander of its own. */
 export interface Program {
@@ -50,13 +51,21 @@ const ON_A_NODE = ["events", "nodes"];
 /** These act on a node of the shop past all permissions, or show what is in it. */
 const AS_ADMIN = ["broadcast", "cache", "emit", "listener", "metrics"];
 
-export function newProgram(): Program {
+/** @param pipe where its own messages go, if not to a terminal */
+export function newProgram(pipe: Pick<Io, "stdout" | "stderr"> | undefined): Program {
   const { Command }: { Command: new () => Program } = loadTheirs("commander");
   const program = new Command();
   program.exitOverride();
   program.allowUnknownOption(true);
   program.showHelpAfterError(false);
   program.showSuggestionAfterError(true);
+  if (pipe) {
+    program.configureOutput({
+      writeOut: (text) => void pipe.stdout.write(text),
+      // One line for what is wrong and what may have been meant.
+      writeErr: (text) => void pipe.stderr.write(text.replace("\n(Did", " (Did")),
+    });
+  }
   return program;
 }
 
