@@ -30,8 +30,8 @@ const TABLE: Record<string, Row> = {
   "order show": { line: "MC-000001", needs: "login" },
   "order watch": { line: "MC-000001 --until pending", needs: "login" },
   "order pay": { line: "MC-000001 --dry-run", needs: "login" },
-  "order ship": { line: "MC-000001 --dry-run", needs: "login" },
-  "order deliver": { line: "MC-000001 --dry-run", needs: "login" },
+  "order ship": { line: "MC-000002 --dry-run", needs: "login" },
+  "order deliver": { line: "MC-000003 --dry-run", needs: "login" },
   "order cancel": { line: "MC-000001 --dry-run", needs: "login", asks: true },
   "order refund": { line: "MC-000001 --dry-run", needs: "login", asks: true },
   "order flow": { line: "--count 2 --mix browse=1", needs: "shop" },
@@ -55,10 +55,10 @@ const TABLE: Record<string, Row> = {
   "users export": { line: "", needs: "login" },
   "sagas list": { line: "", needs: "login" },
   "sagas show": { line: "MC-000001", needs: "login" },
-  "sagas redrive": { line: "--all --dry-run", needs: "login", asks: true },
+  "sagas redrive": { line: "--all --dry-run", needs: "login" },
   seed: { line: "--products 2", needs: "login" },
   verify: { line: "", needs: "login" },
-  repl: { line: "", needs: "login", input: "call products.get --id 1\nstock show LAMP\n" },
+  repl: { line: "", needs: "login", input: "call products.get --id 1\ncall cart.get\n" },
   whoami: { line: "", needs: "login" },
   doctor: { line: "", needs: "nothing" },
   "config show": { line: "", needs: "nothing" },
@@ -219,7 +219,13 @@ describe("on a shop", () => {
     const token = await adminToken(shop);
     await givenProduct(shop, token, { name: "Oak lamp", price: 10, stock_quantity: 50, sku: "LAMP" });
     const order = { items: [{ product_id: 1, quantity: 1 }], shipping_address: "Home" };
+    const paid = { ...order, payment_method: "pm_card_visa" };
+    // MC-000001 waits for its payment, MC-000002 is to be shipped, MC-000003 to be delivered.
     await send(shop, "POST", "/api/orders", order, { token });
+    await send(shop, "POST", "/api/orders", paid, { token });
+    const third = await send(shop, "POST", "/api/orders", paid, { token });
+    for (const status of ["processing", "shipped"])
+      await send(shop, "PUT", `/api/orders/${third.at("order", "id")}/status`, { status }, { token });
     env = { ...adminOf(shop), DATABASE_URL: shop.databaseUrl, JWT_SECRET: shop.config.JWT_SECRET };
   });
   afterAll(async () => await shop?.stop());
@@ -258,6 +264,23 @@ function isJson(text: string): boolean | string {
   };
   return text !== "" && (parses(text) || text.trimEnd().split("\n").every(parses)) ? true : text;
 }
+
+describe("misused", () => {
+  it.each([
+    ["order plce", /unknown command 'plce' \(Did you mean place\?\)/],
+    ["helth", /unknown command 'helth' \(Did you mean health\?\)/],
+    ["health --wach", /unknown option '--wach' \(Did you mean --watch\?\)/],
+    ["order show", /missing required argument 'order'/],
+    ["seed --products many", /It must be a whole number from 0/],
+    ["completion tcsh", /Allowed choices are bash, zsh, fish/],
+    ["products list --sort colour", /Allowed choices are newest/],
+  ])("molecart %s: 2, and what was meant", async (line, what) => {
+    const { code, stdout, stderr } = await molecart(line);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(what);
+    expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
+  });
+});
 
 describe("molecart by itself", () => {
   it("greets with its help", async () => {

@@ -4,7 +4,6 @@ import { accessSync, constants } from "node:fs";
 import { createServer } from "node:net";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
-import { COMMANDS } from "../../cli/program.ts";
 import { molecart } from "../helpers/cli.ts";
 import { adminToken, eventually, givenProduct, send } from "../helpers/client.ts";
 import { freePort } from "../helpers/node-process.ts";
@@ -22,26 +21,6 @@ beforeAll(async () => {
   await givenProduct(shop, token, { name: "Oak lamp", price: 10, stock_quantity: 1000, sku: "LAMP" });
 });
 afterAll(() => shop?.stop());
-
-/** One of each kind of command that asks the shop; the others go the same ways. */
-const ASKING = [
-  "health",
-  "verify",
-  "whoami",
-  "open docs",
-  "products show 1",
-  "products import - --format csv",
-  "products export",
-  "stock set 1 2",
-  "users list",
-  "sagas redrive --all --yes",
-  "order place --item 1 --address here",
-  "order watch MC-1",
-  "order refund MC-1 --yes",
-  "order flow --count 5",
-  "seed --products 5",
-  "login --email a@example.com --password-stdin",
-];
 
 describe("in a pipe", () => {
   it("health --json and order flow --json are what jq takes", async () => {
@@ -85,74 +64,68 @@ describe("in a pipe", () => {
 const SOON = 3000;
 
 /** Runs it again where it took long: what the machine does beside it is not the command's. */
-async function quickest(args: readonly string[], around: Record<string, string>) {
+async function quickest(args: readonly string[], around: Record<string, string>, ms: number) {
   let run = await molecart(args, around);
-  for (let tries = 1; tries < 3 && run.took >= SOON; tries++) run = await molecart(args, around);
+  for (let tries = 1; tries < 5 && run.took >= ms; tries++) {
+    const again = await molecart(args, around);
+    if (again.took < run.took) run = again;
+  }
   return run;
 }
 
 describe("with the shop down", () => {
-  it("a command that asks it fails with 1, one sentence and the next step, within 3 s", async () => {
+  it("a command fails with 1, one sentence and the next step, within 3 s", async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
-    const down = { ...env, MOLECART_URL: url };
-    // A few at a time: the time of each is to be its own.
-    for (let at = 0; at < ASKING.length; at += 2) {
-      const some = ASKING.slice(at, at + 2);
-      const runs = await Promise.all(some.map((command) => quickest(command.split(" "), down)));
-      for (const [index, { code, stdout, stderr, took }] of runs.entries()) {
-        const what = { command: some[index], code, stdout, stderr };
-        expect(what).toEqual({
-          command: some[index],
-          code: 1,
-          stdout: "",
-          stderr:
-            `No shop answers at ${url} (the connection was refused).\n` +
-            "Start one with `npm start`, or name another with --url or MOLECART_URL.\n",
-        });
-        expect(took).toBeLessThan(SOON);
-      }
-    }
-  }, 60_000);
+    const { took, ...run } = await quickest(["verify"], { ...env, MOLECART_URL: url }, SOON);
+    expect(run).toEqual({
+      code: 1,
+      stdout: "",
+      stderr:
+        `No shop answers at ${url} (the connection was refused).\n` +
+        "Start one with `npm start`, or name another with --url or MOLECART_URL.\n",
+    });
+    expect(took).toBeLessThan(SOON);
+  });
 
   it("a port that takes connections and says nothing is down, too", async () => {
     const server = createServer((socket) => socket.resume());
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    const address = Object(server.address());
-    const hung = await quickest(["health"], { MOLECART_URL: `http://127.0.0.1:${address.port}` });
+    const { port } = Object(server.address());
+    const hung = await quickest(["health"], { MOLECART_URL: `http://127.0.0.1:${port}` }, SOON);
     expect(hung).toMatchObject({ code: 1, stdout: "" });
     expect(hung.took).toBeLessThan(SOON);
     server.close();
   });
 });
 
-describe("misused", () => {
-  it.each([
-    ["order plce", /unknown command 'plce' \(Did you mean place\?\)/],
-    ["helth", /unknown command 'helth' \(Did you mean health\?\)/],
-    ["health --wach", /unknown option '--wach' \(Did you mean --watch\?\)/],
-    ["order show", /missing required argument 'order'/],
-    ["seed --products many", /It must be a whole number from 0/],
-    ["completion tcsh", /Allowed choices are bash, zsh, fish/],
-    ["products list --sort colour", /Allowed choices are newest/],
-  ])("%s: 2, and what was meant", async (command, what) => {
-    const { code, stdout, stderr } = await molecart(command.split(" "), env);
-    expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(what);
-    expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
+/** Says on stderr which of npm's packages were loaded. */
+const NOTE_PACKAGES = `
+  import { registerHooks } from "node:module";
+  const packages = new Set();
+  registerHooks({
+    load(url, context, next) {
+      const name = /.*node_modules/((?:@[^/]+/)?[^/]+)/.exec(url)?.[1];
+      if (name) packages.add(name);
+      return next(url, context);
+    },
   });
-});
+  process.on("exit", () => console.error([...packages].join(" ")));
+`;
 
 describe("the help", () => {
-  it("has an example for each command, and comes at once", async () => {
-    const helps = [];
-    for (const { name } of COMMANDS) helps.push(await molecart([name, "--help"]));
-    for (const { code, stdout, stderr } of helps) {
-      expect([code, stderr]).toEqual([0, ""]);
-      expect(stdout).toMatch(/\nExamples:\n|\nCommands:\n/);
-    }
-    // The best of several: what the machine does beside it is not ours.
-    expect(Math.min(...helps.map(({ took }) => took))).toBeLessThan(200);
+  it.each([["--help"], ["order", "place", "--help"]])("of %s %s comes at once", async (...args) => {
+    const { code, stderr, took } = await quickest(args, {}, 200);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(took).toBeLessThan(200);
+  });
+
+  it("waits for nothing but commander", async () => {
+    const { stderr } = await molecart(["--help"], {}, [
+      "--import",
+      `data:text/javascript,${encodeURIComponent(NOTE_PACKAGES)}`,
+    ]);
+    expect(stderr.trim()).toBe("commander");
   });
 
   it.each([
