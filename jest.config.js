@@ -22,8 +22,6 @@ export default {
   globalTeardown: "<rootDir>/test/helpers/global-teardown.ts",
   testSequencer: "<rootDir>/test/helpers/slowest-first.js",
   // One more than the cores of a small machine: a third of a test's time is waiting.
-  // Once a run did not end after its last test: an open handle that is still to be found.
-  forceExit: true,
   maxWorkers: 3,
   testTimeout: 20_000,
 };

@@ -44,6 +44,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/sagas.ts")).sagasCommand,
   },
   {
+    name: "events",
+    summary: "durable events that a service did not take: list, show, redrive",
+    load: async () => (await import("./commands/events.ts")).eventsCommand,
+  },
+  {
     name: "seed",
     summary: "fill the shop with made-up products, users and orders, the same for the same seed",
     load: async () => (await import("./commands/seed.ts")).seedCommand,

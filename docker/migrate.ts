@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { ConnectionError } from "sequelize";
-import { ConfigError, databaseConfig, SQL_SERVICES, type SqlService } from "../lib/config.ts";
+import { ConfigError, databaseConfig } from "../lib/config.ts";
+import { SQL_SERVICES, type SqlService } from "../lib/service-names.ts";
 import { sequelizeOf } from "../lib/stores/connect.ts";
 import { Database } from "../lib/stores/database.ts";
 import { isCurrent, migrate } from "../lib/stores/migrate.ts";

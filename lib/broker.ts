@@ -1,15 +1,18 @@
 import type { BrokerOptions, ServiceBroker } from "moleculer";
+import { callFiguresMiddleware } from "../middlewares/call-figures.ts";
 import { contractMiddleware } from "../middlewares/contract.ts";
 import { drainMiddleware } from "../middlewares/drain.ts";
 import { failuresMiddleware } from "../middlewares/failures.ts";
 import { permissionsMiddleware } from "../middlewares/permissions.ts";
 import { installTracedEvents, tracingMiddleware } from "../middlewares/tracing.ts";
+import { announce, logLevels } from "./announce.ts";
 import { installCalls } from "./calling.ts";
 import type { Config } from "./config.ts";
 import { addCheck } from "./health.ts";
 import { installLifecycle } from "./lifecycle.ts";
 import { isScraped, Metrics, provideMetrics } from "./metrics.ts";
 import { collectNodeFigures } from "./node-figures.ts";
+import { beginFigures, endFigures, nodeService } from "./node-status.ts";
 import { probesMiddleware } from "./probes.ts";
 import { collectProcessFigures } from "./process-figures.ts";
 import { resilienceOptions } from "./resilience.ts";
@@ -23,6 +26,15 @@ import { NatsTransporter, natsOptions } from "./transporter.ts";
 
 /** How many answers one node keeps in memory: bounded, or a stranger's searches would grow it without end. */
 const CACHE_ENTRIES = 5_000;
+
+/** A line each: when, how grave, which part, what, and the data. */
+const PRETTY = {
+  colorize: process.stdout.isTTY === true && process.stdout.hasColors(),
+  ignore: "pid,hostname,nodeID,ns,mod,svc,ver,trace_id,span_id",
+  messageFormat: "{mod}: {msg}",
+  singleLine: true,
+  translateTime: "HH:MM:ss.l",
+};
 
 interface NodeOptions {
   /** Runs after the last service and store have stopped. */
@@ -39,6 +51,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
     logger: loggerOf(config),
     logLevel: config.LOG_LEVEL,
     transporter,
+    internalServices: nodeService(),
     cacher:
       config.REDIS_URL === ""
         ? { type: "MemoryLRU", options: { max: CACHE_ENTRIES } }
@@ -63,21 +76,25 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       tracingMiddleware(),
       drainMiddleware(config.SHUTDOWN_TIMEOUT),
       probesMiddleware(config),
+      callFiguresMiddleware(),
     ],
     created(broker) {
       provideConfig(broker, config);
       installMetrics(broker, config);
       installLifecycle(broker);
       installCalls(broker, config.REQUEST_TIMEOUT);
+      beginFigures(broker);
       installTracedEvents(broker);
       tracingOf()?.tell((message, data) => broker.logger.warn(message, data));
-      if (transporter) addCheck(broker, "node", "nats", () => transporter.ping());
+      if (transporter) addCheck(broker, "node", "nats", "nats", () => transporter.ping());
     },
     async started(broker) {
       // Who sees this node ready may rely on the others' knowing it; Moleculer alone takes a second to tell them.
       await broker.registry.discoverer.sendLocalNodeInfo();
+      announce(broker);
     },
     async stopped(broker) {
+      endFigures(broker);
       await closeShared(broker);
       await stopTracing();
       await afterStop?.();
@@ -106,7 +123,7 @@ function loggerOf(config: Config): NonNullable<BrokerOptions["logger"]> {
   return {
     type: "Pino",
     options: {
-      level: config.LOG_LEVEL,
+      level: logLevels(config.LOG_LEVEL),
       pino: {
         options: {
           hooks: { logMethod },
@@ -129,7 +146,7 @@ function loggerOf(config: Config): NonNullable<BrokerOptions["logger"]> {
             ? {
                 transport: {
                   target: "pino-pretty",
-                  options: { colorize: true, ignore: "pid,hostname,nodeID,ns", translateTime: "HH:MM:ss.l" },
+                  options: PRETTY,
                 },
               }
             : {}),

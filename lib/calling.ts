@@ -74,6 +74,14 @@ export async function untilOffered(broker: ServiceBroker, action: string): Promi
   }
 }
 
+/**
+ * For what starts with its node: the others may not be there yet, which is nothing that the log should warn of.
+ * @throws Error if no node that is known offers the action
+ */
+export function requireOffered(broker: ServiceBroker, action: string): void {
+  if (!broker.registry.getActionEndpoints(action)?.hasAvailable()) throw new Error(`Nobody offers ${action}`);
+}
+
 /** ms that the next try may take. */
 function timeOf({ timeout, parentCtx }: Options, own: number): () => number {
   const budget = parentCtx?.options.timeout;

@@ -1,33 +1,25 @@
-import { bool, cleanEnv, EnvError, host, makeValidator, num, port, str, url } from "envalid";
+import { bool, cleanEnv, host, num, port, str, url } from "envalid";
+import {
+  amount,
+  integer,
+  list,
+  mongoUrl,
+  nodeId,
+  origins,
+  pairs,
+  rateLimit,
+  seconds,
+  secret,
+  secrets,
+  services,
+} from "./config-values.ts";
 import { withFiles } from "./env-files.ts";
-import { hasTwoPlaces, type MinorUnits, toMinor } from "./money.ts";
-import { GUEST_PREFIX } from "./seal.ts";
+import { type ServiceName, SQL_SERVICES, type SqlService } from "./service-names.ts";
 
 /**
  * The one place that reads the environment. Names and defaults stand in docs/configuration.md; a bad value stops the boot
  * with the list of all that is wrong.
  */
-
-export const SQL_SERVICES = ["users", "products", "inventory", "orders", "payments"] as const;
-export type SqlService = (typeof SQL_SERVICES)[number];
-
-export const SERVICE_NAMES = [
-  "gateway",
-  "auth",
-  "users",
-  "products",
-  "inventory",
-  "cart",
-  "orders",
-  "payments",
-  "notifications",
-  "analytics",
-] as const;
-export type ServiceName = (typeof SERVICE_NAMES)[number];
-
-export function isServiceName(name: string): name is ServiceName {
-  return SERVICE_NAMES.some((one) => one === name);
-}
 
 export class ConfigError extends Error {
   readonly problems: readonly string[];
@@ -37,107 +29,6 @@ export class ConfigError extends Error {
     this.problems = problems;
   }
 }
-
-const list = makeValidator<string[]>((input) =>
-  input
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== ""),
-);
-
-const services = makeValidator<string[]>((input) => {
-  const names = input.split(",").map((part) => part.trim());
-  return names
-    .filter((name) => name !== "")
-    .map((name) => {
-      if (!isServiceName(name))
-        throw new EnvError(`has no service ${name}: there are ${SERVICE_NAMES.join(", ")}`);
-      return name;
-    });
-});
-
-const integer = (min: number, max: number) =>
-  makeValidator<number>((input) => {
-    const value = Number(input);
-    if (!Number.isInteger(value) || value < min || value > max) {
-      throw new EnvError(`must be a whole number from ${min} to ${max}`);
-    }
-    return value;
-  });
-
-/** A decimal amount (4.90) kept as minor units. */
-const amount = makeValidator<MinorUnits>((input) => {
-  const value = Number(input);
-  if (!Number.isFinite(value) || value < 0 || !hasTwoPlaces(value))
-    throw new EnvError("must be an amount like 4.90");
-  return toMinor(value);
-});
-
-/** `15m`, `3600`, `12h`: seconds. */
-const seconds = makeValidator<number>((input) => {
-  const match = /^(\d+)\s*(s|m|h|d)?$/.exec(input.trim());
-  if (!match) throw new EnvError("must be a duration like 900, 15m or 12h");
-  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[match[2] ?? "s"] ?? 1;
-  return Number(match[1]) * unit;
-});
-
-/** `on`, `off`, or a factor on every limit. 0 means off. */
-const rateLimit = makeValidator<number>((input) => {
-  if (input === "on") return 1;
-  if (input === "off") return 0;
-  const value = Number(input);
-  if (!Number.isFinite(value) || value < 0) throw new EnvError("must be on, off or a factor like 2");
-  return value;
-});
-
-const secret = makeValidator<string>((input) => {
-  if (input.length < 32) throw new EnvError("must have at least 32 characters");
-  return input;
-});
-
-/** Several while one is replaced by another. */
-const secrets = makeValidator<string[]>((input) => {
-  const values = input.split(",").map((part) => part.trim());
-  for (const value of values)
-    if (value.length < 32)
-      throw new EnvError("must have at least 32 characters; several are separated by commas");
-  return values;
-});
-
-const nodeId = makeValidator<string>((input) => {
-  if (input.startsWith(GUEST_PREFIX)) throw new EnvError(`must not begin with ${GUEST_PREFIX}`);
-  return input;
-});
-
-/** With several hosts, as for a replica set, it is no URL that a parser would take. */
-const mongoUrl = makeValidator<string>((input) => {
-  if (!/^mongodb(\+srv)?:\/\/[^/]+(\/.*)?$/.test(input))
-    throw new EnvError("must be like mongodb://host:27017/molecart");
-  return input;
-});
-
-const origins = makeValidator<string[]>((input) => {
-  const values = input
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "");
-  for (const value of values) {
-    if (!URL.canParse(value) || new URL(value).origin !== value) {
-      throw new EnvError(`${value} is not an origin like https://shop.example.com`);
-    }
-  }
-  return values;
-});
-
-/** `name=value,name=value`, as OpenTelemetry writes headers. */
-const pairs = makeValidator<Record<string, string>>((input) => {
-  const entries = input.split(",").map((part) => {
-    const equals = part.indexOf("=");
-    if (equals < 1) throw new EnvError("must be like name=value,name=value");
-    return [part.slice(0, equals).trim(), decodeURIComponent(part.slice(equals + 1).trim())];
-  });
-  return Object.fromEntries(entries);
-});
 
 /** What OpenTelemetry calls them. */
 const SAMPLERS = [

@@ -7,17 +7,34 @@ const TIMEOUT = 1000;
 /** ms an answer is good for: probes of any number cost the stores one question a second. */
 const FRESH = 1000;
 
+/** ms that a live screen waits for an answer: after that, the last one stands. */
+const PATIENCE = 300;
+
+/** What stands behind a store. */
+export const SERVERS = ["nats", "postgres", "redis", "mongodb", "files"] as const;
+export type Server = (typeof SERVERS)[number];
+
 interface Check {
   service: string;
   store: string;
+  server: Server;
   ask: () => Promise<unknown>;
+  /** The last answer. */
+  known?: StoreCheck;
+}
+
+/** What came of a question to a store. */
+export interface StoreCheck extends Omit<Check, "ask" | "known"> {
+  ok: boolean;
+  /** ms until it answered, or was given up. */
+  ms: number;
 }
 
 interface Node {
   checks: Check[];
   /** ms an answer is good for. */
   fresh: number;
-  last?: { at: number; failing: Promise<FailingCheck[]> };
+  last?: { at: number; asked: Promise<StoreCheck[]> };
 }
 
 /** A store that did not answer, and the service that needs it. */
@@ -41,25 +58,24 @@ export function keepHealthFor(broker: ServiceBroker, ms: number): void {
 
 /**
  * Adds a question to a store of one of this node's services; for mixins, at `created`.
+ * @param server what the store is kept by
  * @param ask rejects, or takes longer than a second, if the store can't be used
  */
 export function addCheck(
   broker: ServiceBroker,
   service: string,
   store: string,
+  server: Server,
   ask: () => Promise<unknown>,
 ): void {
-  nodeOf(broker).checks.push({ service, store, ask });
+  nodeOf(broker).checks.push({ service, store, server, ask });
 }
 
 /** Asks every store of this node, at most once a second. @returns those that did not answer */
-export function failingChecks(broker: ServiceBroker): Promise<FailingCheck[]> {
+export async function failingChecks(broker: ServiceBroker): Promise<FailingCheck[]> {
   const node = nodes.get(broker);
-  if (!node) return Promise.resolve([]);
-  if (!node.last || Date.now() - node.last.at >= node.fresh) {
-    node.last = { at: Date.now(), failing: askAll(node.checks) };
-  }
-  return node.last.failing;
+  const checks = node ? await ask(node) : [];
+  return checks.filter(({ ok }) => !ok).map(({ service, store }) => ({ service, store }));
 }
 
 /** Each store that this node's services need, by name, and whether it answers to all of them. */
@@ -68,11 +84,36 @@ export async function storesUp(broker: ServiceBroker): Promise<Map<string, boole
   return new Map((nodes.get(broker)?.checks ?? []).map(({ store }) => [store, !failing.has(store)]));
 }
 
-async function askAll(checks: readonly Check[]): Promise<FailingCheck[]> {
-  const failing = await Promise.all(
-    checks.map(async ({ service, store, ask }) => ((await answers(ask)) ? [] : [{ service, store }])),
-  );
-  return failing.flat();
+/** What every store answered, for who can't wait: after a moment, what the stores answered the last time. */
+export async function recentChecks(broker: ServiceBroker): Promise<StoreCheck[]> {
+  const node = nodes.get(broker);
+  if (!node) return [];
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, PATIENCE, undefined);
+  try {
+    const answers = await Promise.race([ask(node), late]);
+    return answers ?? node.checks.map((check) => check.known ?? outcome(check, false, PATIENCE));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function ask(node: Node): Promise<StoreCheck[]> {
+  if (!node.last || Date.now() - node.last.at >= node.fresh) {
+    node.last = { at: Date.now(), asked: Promise.all(node.checks.map(askOne)) };
+  }
+  return node.last.asked;
+}
+
+async function askOne(check: Check): Promise<StoreCheck> {
+  const started = performance.now();
+  const ok = await answers(check.ask);
+  check.known = outcome(check, ok, performance.now() - started);
+  return check.known;
+}
+
+function outcome({ service, store, server }: Check, ok: boolean, ms: number): StoreCheck {
+  return { service, store, server, ok, ms: Math.round(ms * 100) / 100 };
 }
 
 async function answers(ask: () => Promise<unknown>): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { ServiceName } from "./config.ts";
+import type { ServiceName } from "./service-names.ts";
 
 /**
  * Every metric of ours, declared before anything counts it: dashboards, alerts and docs/observability.md name these.

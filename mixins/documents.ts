@@ -38,7 +38,8 @@ export function documents<D extends { _id: string }>(
         created() {
           const own = new Documents<D>(adapter);
           Object.assign(this, { documents: own });
-          addCheck(broker, name, "documents", () => own.get("-"));
+          const server = configOf(broker).MONGO_URL === "" ? "files" : "mongodb";
+          addCheck(broker, name, "documents", server, () => own.get("-"));
         },
         async started() {
           await prepare();

@@ -1,8 +1,8 @@
-import type { SqlService } from "../lib/config.ts";
 import { newId } from "../lib/ids.ts";
 import { principalOf } from "../lib/meta.ts";
 import { repeat } from "../lib/repeat.ts";
 import type { Ctx, Mixin } from "../lib/service.ts";
+import type { SqlService } from "../lib/service-names.ts";
 import { type Claim, IdempotencyKeys } from "../lib/stores/idempotency.ts";
 
 const SWEEP_EVERY = 600_000;

@@ -93,7 +93,7 @@ export function jobs(name: Publisher, queues: readonly QueueDefinition[] = []): 
             return envelope.event_id;
           };
           Object.assign(this, { jobs: own, publish });
-          addCheck(broker, name, "jobs", () => own.ping());
+          addCheck(broker, name, "jobs", "postgres", () => own.ping());
           const database = config.databaseNameOf(name);
           metrics.collect(`queues ${database}`, () => queueSamples(this.db, database));
         },

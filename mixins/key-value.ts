@@ -27,7 +27,8 @@ export function keyValue(): Mixin<KeyValueThis> {
         created() {
           const kv = shared(broker, "key-value", () => storeOf(broker));
           Object.assign(this, { kv });
-          addCheck(broker, this.name, "key-value", () => kv.ping());
+          const server = configOf(broker).REDIS_URL === "" ? "postgres" : "redis";
+          addCheck(broker, this.name, "key-value", server, () => kv.ping());
         },
         async started() {
           const kv: KeyValueStore = this.kv;

@@ -1,10 +1,11 @@
 import SequelizeAdapter from "moleculer-db-adapter-sequelize";
 import type { Model, ModelStatic, Sequelize } from "sequelize";
-import type { Config, SqlService } from "../lib/config.ts";
+import type { Config } from "../lib/config.ts";
 import { addCheck } from "../lib/health.ts";
 import { DbService } from "../lib/moleculer-db.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
+import type { SqlService } from "../lib/service-names.ts";
 import { sequelizeOf } from "../lib/stores/connect.ts";
 import { Database } from "../lib/stores/database.ts";
 import { type Migration, migrate } from "../lib/stores/migrate.ts";
@@ -54,7 +55,7 @@ export function sql<M extends { main: ModelStatic<Model> }>(
             const store = new Pinger(url);
             return { store, close: () => store.close() };
           });
-          addCheck(broker, name, "database", () => pinger.ping());
+          addCheck(broker, name, "database", "postgres", () => pinger.ping());
         },
         async started() {
           if (config.MIGRATE === "auto") await migrateApart(config, name, options.migrations);

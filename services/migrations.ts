@@ -1,4 +1,4 @@
-import type { SqlService } from "../lib/config.ts";
+import type { SqlService } from "../lib/service-names.ts";
 import type { Migration } from "../lib/stores/migrate.ts";
 import { migrations as inventory } from "./inventory/migrations/index.ts";
 import { migrations as orders } from "./orders/migrations/index.ts";

@@ -1,4 +1,4 @@
-import { SQL_SERVICES, type SqlService } from "../../lib/config.ts";
+import { SQL_SERVICES, type SqlService } from "../../lib/service-names.ts";
 import { sequelizeOf } from "../../lib/stores/connect.ts";
 import { Database } from "../../lib/stores/database.ts";
 import { alone, appliedTo, type Migration, umzugOf } from "../../lib/stores/migrate.ts";

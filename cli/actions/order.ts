@@ -10,7 +10,7 @@ import { CliError, EXIT } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { CommonOptions } from "../lib/options.ts";
 import { clean, money, plural, table } from "../lib/output.ts";
-import type { PageOptions } from "../lib/pages.ts";
+import { type PageOptions, pageLine } from "../lib/pages.ts";
 import { type Session, withSession } from "../lib/session.ts";
 
 export interface OrderListOptions extends CommonOptions, PageOptions {
@@ -34,9 +34,7 @@ export async function listOrders(options: OrderListOptions, io: Io): Promise<num
     if (options.json) io.printJson(answer);
     else {
       for (const line of orderTable(answer.orders)) io.print(line);
-      io.say(
-        `${plural(answer.pagination.total, "order")}, page ${answer.pagination.page} of ${answer.pagination.pages}.`,
-      );
+      io.say(pageLine("order", answer.pagination));
     }
     return EXIT.ok;
   });

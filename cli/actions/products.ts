@@ -4,7 +4,7 @@ import { CliError, EXIT, Misuse } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { ChangeOptions, CommonOptions } from "../lib/options.ts";
 import { clip, money, plural, table } from "../lib/output.ts";
-import { allRows, type PageOptions } from "../lib/pages.ts";
+import { allRows, type PageOptions, pageLine } from "../lib/pages.ts";
 import { type Format, lineOf } from "../lib/rows.ts";
 import { openShop, withSession } from "../lib/session.ts";
 
@@ -63,9 +63,7 @@ export async function listProducts(options: ListOptions, io: Io): Promise<number
     one.stock_quantity,
   ]);
   for (const line of table(["id", "sku", "name", "price", "stock"], rows)) io.print(line);
-  io.say(
-    `${plural(answer.pagination.total, "product")}, page ${answer.pagination.page} of ${answer.pagination.pages}.`,
-  );
+  io.say(pageLine("product", answer.pagination));
   return EXIT.ok;
 }
 

@@ -5,7 +5,7 @@ import { CliError, EXIT, Misuse } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { ChangeOptions, CommonOptions } from "../lib/options.ts";
 import { clip, plural, table } from "../lib/output.ts";
-import { allRows, type PageOptions } from "../lib/pages.ts";
+import { allRows, type PageOptions, pageLine } from "../lib/pages.ts";
 import { withSession } from "../lib/session.ts";
 
 export interface SagaListOptions extends CommonOptions, PageOptions {
@@ -27,9 +27,7 @@ export async function listSagas(options: SagaListOptions, io: Io): Promise<numbe
     if (options.json) io.printJson(answer);
     else {
       for (const line of sagaTable(answer.sagas)) io.print(line);
-      io.say(
-        `${plural(answer.pagination.total, "saga")}, page ${answer.pagination.page} of ${answer.pagination.pages}.`,
-      );
+      io.say(pageLine("saga", answer.pagination));
     }
     return EXIT.ok;
   });

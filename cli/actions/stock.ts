@@ -3,7 +3,7 @@ import { EXIT, Misuse } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { ChangeOptions, CommonOptions } from "../lib/options.ts";
 import { clip, plural, table } from "../lib/output.ts";
-import type { PageOptions } from "../lib/pages.ts";
+import { type PageOptions, pageLine } from "../lib/pages.ts";
 import { type Format, lineOf } from "../lib/rows.ts";
 import { openShop, withSession } from "../lib/session.ts";
 import { allProducts, type ExportOptions, findProduct, ProductPage } from "./products.ts";
@@ -32,7 +32,7 @@ export async function listStock(options: StockListOptions, io: Io): Promise<numb
   }
   const rows = products.map((one) => [one.id, one.sku, clip(one.name, NAME_WIDTH), one.stock_quantity]);
   for (const line of table(["id", "sku", "name", "stock"], rows)) io.print(line);
-  io.say(`${plural(pagination.total, "product")}, page ${pagination.page} of ${pagination.pages}.`);
+  io.say(pageLine("product", pagination));
   return EXIT.ok;
 }
 

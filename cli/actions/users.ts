@@ -5,7 +5,7 @@ import { CliError, EXIT, Misuse } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { ChangeOptions, CommonOptions } from "../lib/options.ts";
 import { clip, plural, table } from "../lib/output.ts";
-import { allRows, type PageOptions } from "../lib/pages.ts";
+import { allRows, type PageOptions, pageLine } from "../lib/pages.ts";
 import { type Format, lineOf } from "../lib/rows.ts";
 import { withSession } from "../lib/session.ts";
 
@@ -49,9 +49,7 @@ export async function listUsers(options: UserListOptions, io: Io): Promise<numbe
         user.is_active ? "active" : "inactive",
       ]);
       for (const line of table(["id", "email", "role", "state"], rows)) io.print(line);
-      io.say(
-        `${plural(answer.pagination.total, "user")}, page ${answer.pagination.page} of ${answer.pagination.pages}.`,
-      );
+      io.say(pageLine("user", answer.pagination));
     }
     return EXIT.ok;
   });

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { from as copyFrom } from "pg-copy-streams";
-import { SQL_SERVICES } from "../../lib/config.ts";
+import { SQL_SERVICES } from "../../lib/service-names.ts";
 import type { Migration } from "../../lib/stores/migrate.ts";
 import { MIGRATION_LOCK } from "../../lib/stores/migrate.ts";
 import { migrations } from "../../services/migrations.ts";

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { to as copyTo } from "pg-copy-streams";
-import type { SqlService } from "../../lib/config.ts";
+import type { SqlService } from "../../lib/service-names.ts";
 import { CliError, codeOf } from "../lib/errors.ts";
 import type { SqlStore } from "../lib/stores.ts";
 import type { WriteLines } from "./archive-writer.ts";

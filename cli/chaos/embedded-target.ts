@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SERVICE_NAMES } from "../../lib/config.ts";
+import { SERVICE_NAMES } from "../../lib/service-names.ts";
 import { ClusterNode } from "../cluster/node.ts";
 import { freePort } from "../cluster/ports.ts";
 import { CliError } from "../lib/errors.ts";

@@ -1,4 +1,4 @@
-import { isServiceName, SERVICE_NAMES, type ServiceName } from "../../lib/config.ts";
+import { isServiceName, SERVICE_NAMES, type ServiceName } from "../../lib/service-names.ts";
 import { Misuse } from "../lib/errors.ts";
 
 /** One process of a cluster. */

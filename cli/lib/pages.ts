@@ -1,5 +1,6 @@
 import type { Static, TSchema } from "typebox";
 import type { Client, RequestOptions } from "./client.ts";
+import { plural } from "./output.ts";
 import { patiently } from "./patience.ts";
 
 /** The most that one request may ask for. */
@@ -13,6 +14,11 @@ interface Paged {
 export interface PageOptions {
   limit?: number;
   page?: number;
+}
+
+/** `42 orders, page 1 of 3.` @param one what is listed: `order` */
+export function pageLine(one: string, { page, pages, total }: Paged["pagination"]): string {
+  return pages === 0 ? `No ${one}s.` : `${plural(total, one)}, page ${page} of ${pages}.`;
 }
 
 /**

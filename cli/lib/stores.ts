@@ -1,14 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import pg from "pg";
-import {
-  ConfigError,
-  databaseConfig,
-  isEmbedded,
-  SQL_SERVICES,
-  type SqlService,
-  type StoresConfig,
-} from "../../lib/config.ts";
+import { ConfigError, databaseConfig, isEmbedded, type StoresConfig } from "../../lib/config.ts";
+import { SQL_SERVICES, type SqlService } from "../../lib/service-names.ts";
 import { APPLICATION } from "../../lib/stores/connect.ts";
 import type { EmbeddedPostgres } from "../../lib/stores/embedded-postgres.ts";
 import { exists } from "../../lib/stores/embedded-postgres-programs.ts";

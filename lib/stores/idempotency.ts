@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { SqlService } from "../config.ts";
 import { IdempotencyInProgress, IdempotencyMismatch, isDefinite, ShopError } from "../errors.ts";
 import { newId } from "../ids.ts";
+import type { SqlService } from "../service-names.ts";
 import type { Database, Tx } from "./database.ts";
 import type { Migration } from "./migrate.ts";
 

@@ -5,6 +5,8 @@ import { Obj, Pagination, pageParams, Timestamp, Uuid } from "../../lib/schema.t
 import { EventIds, EventState, Subscriber, UndeliveredEvent } from "../../mixins/jobs.contract.ts";
 import { Violation } from "../inventory/inventory.contract.ts";
 
+import { ShopStatus } from "./status.contract.ts";
+
 export const Invariant = Obj({
   id: Type.Enum(["I1", "I2", "I3", "I4", "I5"]),
   name: Type.String(),
@@ -82,6 +84,14 @@ export const gatewayContract = contract("gateway", {
     params: Obj({}),
     result: VerifyReport,
     timeout: 120_000,
+  }),
+  status: action({
+    summary:
+      "The whole shop at a glance: nodes, stores, services, sales, sagas, queues; at most a second old",
+    rest: ["GET /admin/status"],
+    permissions: ["admin"],
+    params: Obj({}),
+    result: ShopStatus,
   }),
   events: action({
     summary: "Durable events that were given up, or that wait for more than a minute, of every publisher",

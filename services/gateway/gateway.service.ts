@@ -5,6 +5,8 @@ import { eventOf, listEvents, redriveEvents } from "./events.ts";
 import { gatewayContract } from "./gateway.contract.ts";
 import { shopHealth } from "./health.ts";
 import type { Timeouts } from "./http-server.ts";
+import { StatusBoard } from "./status.ts";
+import { LostNodes, serviceNames } from "./status-nodes.ts";
 import { verifyShop } from "./verify.ts";
 import { web } from "./web.ts";
 
@@ -12,6 +14,10 @@ import { web } from "./web.ts";
 export const gateway = (timeouts?: Timeouts) =>
   defineService(gatewayContract)({
     mixins: [web(timeouts)],
+    state() {
+      const lost = new LostNodes();
+      return { lost, board: new StatusBoard(this.broker, lost) };
+    },
     actions: {
       async health(ctx) {
         const health = await shopHealth(this.broker);
@@ -29,6 +35,9 @@ export const gateway = (timeouts?: Timeouts) =>
       async verify(ctx) {
         return await verifyShop(ctx);
       },
+      async status() {
+        return await this.board.read();
+      },
       async events(ctx) {
         return await listEvents(ctx, ctx.params);
       },
@@ -42,6 +51,22 @@ export const gateway = (timeouts?: Timeouts) =>
         return answer;
       },
     },
+    events: {
+      "$node.connected"(ctx) {
+        this.lost.found(nodeOf(ctx.params).id);
+      },
+      "$node.disconnected"(ctx) {
+        const { id, services, unexpected } = nodeOf(ctx.params);
+        if (unexpected) this.lost.lose(id, services, Date.now());
+      },
+    },
   });
+
+/** What Moleculer tells of a node that comes or goes. */
+function nodeOf(payload: object): { id: string; services: string[]; unexpected: boolean } {
+  const { node, unexpected }: { node?: object; unexpected?: boolean } = payload;
+  const { id, services }: { id?: string; services?: unknown } = node ?? {};
+  return { id: id ?? "", services: serviceNames(services), unexpected: unexpected === true };
+}
 
 export default gateway();

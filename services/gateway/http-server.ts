@@ -64,6 +64,14 @@ export class HttpServer {
     this.server.on("clientError", (error, socket) => this.#refuse(error, socket));
   }
 
+  /** Where it listens, for somebody on this machine. */
+  url(): string {
+    const at = this.server.address();
+    if (!at || typeof at === "string") return "";
+    const host = ["::", "0.0.0.0"].includes(at.address) ? "127.0.0.1" : at.address;
+    return `http://${host.includes(":") ? `[${host}]` : host}:${at.port}`;
+  }
+
   /**
    * Watches one request until its answer has been sent.
    * @param onSlow answers when the body takes too long

@@ -52,6 +52,10 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
       const http = new HttpServer((req, res) => handle(req, res), timeouts);
       const receive = front({ broker, config, router, limits, pages: pagesOf(broker, config), http, log });
       beforeStop(broker, () => http.drain(config.SHUTDOWN_TIMEOUT));
+      broker.localBus.once("$broker.started", () => {
+        const url = http.url();
+        broker.getLogger("gateway").info(`Answers at ${url}, and explains its API at ${url}/api/docs`);
+      });
 
       return {
         mixins: [ApiGateway],

@@ -237,6 +237,30 @@ export const ordersContract = contract(
       result: SagaView,
       timeout: 15_000,
     }),
+    figures: action({
+      summary: "Orders and revenue of the last 60 minutes, and how the sagas stand, for live screens",
+      permissions: ["service"],
+      params: Obj({}),
+      result: Obj({
+        currency: Currency(),
+        minutes: Type.Array(
+          Obj({
+            minute: Timestamp(),
+            orders: Type.Integer(),
+            paid: Type.Integer(),
+            revenue: Type.Integer({ description: "minor units" }),
+          }),
+        ),
+        sagas: Type.Array(
+          Obj({
+            state: SagaView.properties.state,
+            count: Type.Integer(),
+            stuck: Type.Integer(),
+            oldest_s: Type.Number(),
+          }),
+        ),
+      }),
+    }),
     audit: action({
       summary: "What the invariants I2 and I3 need to know of each order, by page",
       permissions: ["service", "admin"],

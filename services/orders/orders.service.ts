@@ -18,9 +18,10 @@ import { ordersContract } from "./orders.contract.ts";
 import { defineModels } from "./orders.model.ts";
 import type { OrdersParts } from "./saga-context.ts";
 import { driveSaga, goesOn, resumeSaga, WHILE_ASKED } from "./saga-driver.ts";
-import { sagaSamples } from "./saga-figures.ts";
+import { sagaFigures, sagaSamples } from "./saga-figures.ts";
 import { EXPIRY_QUEUE, SAGA_QUEUE, SagaStore } from "./saga-store.ts";
 import { listSagas, sagaOf } from "./sagas.ts";
+import { SalesFigures } from "./sales-figures.ts";
 
 const SWEEP_EVERY = 3_600_000;
 
@@ -45,7 +46,7 @@ export default defineService(ordersContract)({
       after: SWEEP_EVERY,
       failed: (error) => this.logger.warn("Could not sweep idempotency keys", { error: String(error) }),
     });
-    return { parts, stopSweep };
+    return { parts, stopSweep, sales: new SalesFigures(this.db, config.CURRENCY) };
   },
 
   actions: {
@@ -144,6 +145,11 @@ export default defineService(ordersContract)({
         }
       }
       return await sagaOf(this.db, order_id);
+    },
+
+    async figures() {
+      const [minutes, sagas] = await Promise.all([this.sales.minutes(Date.now()), sagaFigures(this.db)]);
+      return { currency: this.parts.config.CURRENCY, minutes, sagas };
     },
 
     async audit(ctx) {

@@ -1,4 +1,5 @@
-import { type Caller, call } from "../../lib/call.ts";
+import { call, type Origin } from "../../lib/call.ts";
+import { requireOffered } from "../../lib/calling.ts";
 import { toMinor } from "../../lib/money.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { Catalogue } from "./catalogue.ts";
@@ -21,7 +22,7 @@ type Progress = "to do" | "stock to do" | "done";
  */
 export async function loadDemoCatalogue(
   catalogue: Catalogue,
-  caller: Caller,
+  origin: Origin,
   changed: () => Promise<void>,
 ): Promise<void> {
   const { db } = catalogue;
@@ -30,7 +31,7 @@ export async function loadDemoCatalogue(
   const loaded = await underLock(db, (tx) => loadProducts(catalogue, tx, demo));
   if (loaded) await changed();
   // The lock is kept while inventory is asked: if another node did the same later, it would undo the first sales.
-  const stocked = await underLock(db, (tx) => loadStock(db, tx, caller, demo.products));
+  const stocked = await underLock(db, (tx) => loadStock(db, tx, origin, demo.products));
   if (stocked) await changed();
 }
 
@@ -89,10 +90,11 @@ async function loadProducts({ db, currency }: Catalogue, tx: Tx, demo: DemoCatal
 async function loadStock(
   db: Database,
   tx: Tx,
-  caller: Caller,
+  origin: Origin,
   products: DemoCatalogue["products"],
 ): Promise<boolean> {
   if ((await progressOf(db, tx)) !== "stock to do") return false;
+  requireOffered(origin.broker, "inventory.levels");
   const stock = new Map(products.map((product) => [product.sku, product.stock]));
   const rows = await db.rows<{ id: number; sku: string }>(
     "SELECT id, sku FROM products.products WHERE sku = ANY ($1::text[]) ORDER BY id",
@@ -100,14 +102,14 @@ async function loadStock(
     tx,
   );
   // Whoever died halfway may have set some of it, and sold from it since.
-  const known = await call(caller, "inventory.levels", { product_ids: rows.map(({ id }) => id) });
+  const known = await call(origin, "inventory.levels", { product_ids: rows.map(({ id }) => id) });
   await applyLevels(db, known, tx);
   const stocked = new Set(known.filter(({ received }) => received > 0).map(({ product_id }) => product_id));
   const levels = rows
     .filter(({ id }) => !stocked.has(id))
     .map(({ id, sku }) => ({ product_id: id, on_hand: stock.get(sku) ?? 0 }));
   if (levels.length > 0) {
-    const done = await call(caller, "inventory.setMany", { levels }, { timeout: STOCK_TIMEOUT });
+    const done = await call(origin, "inventory.setMany", { levels }, { timeout: STOCK_TIMEOUT });
     await applyLevels(db, done.levels, tx);
   }
   await db.rows("UPDATE products.seeds SET finished_at = now() WHERE name = $1", [NAME], tx);

@@ -81,6 +81,17 @@ export const Facets = Obj({
 });
 export type Facets = Static<typeof Facets>;
 
+/** Products of which few are left, or none. */
+export const LowStock = Obj({
+  threshold: Type.Integer({ description: "of how many a product counts as low" }),
+  count: Type.Integer(),
+  products: Type.Array(
+    Obj({ id: IntId(), sku: Type.String(), name: Type.String(), available: Type.Integer() }),
+    { description: "the lowest 50" },
+  ),
+});
+export type LowStock = Static<typeof LowStock>;
+
 export const productsContract = contract("products", {
   list: action({
     summary: "Browse and search the catalogue",
@@ -238,6 +249,13 @@ export const productsContract = contract("products", {
     params: Obj({ id: IntId() }),
     result: Type.Null(),
     errors: [CategoryInUse],
+  }),
+  lowStock: action({
+    summary:
+      "Products that run out, for live screens: by the catalogue's view of the stock, some seconds old",
+    permissions: ["service"],
+    params: Obj({}),
+    result: LowStock,
   }),
   quote: action({
     summary: "Current names and prices of products that are sold; unknown and withdrawn ones are left out",

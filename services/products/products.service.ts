@@ -21,6 +21,7 @@ import { categoryTree, createCategory, removeCategory, updateCategory } from "./
 import { loadDemoCatalogue } from "./demo-catalogue.ts";
 import { Importer } from "./import/importer.ts";
 import { listProducts } from "./list.ts";
+import { LowStockFigures } from "./low-stock.ts";
 import { migrations } from "./migrations/index.ts";
 import { productsContract } from "./products.contract.ts";
 import { defineModels } from "./products.model.ts";
@@ -69,6 +70,7 @@ export default defineService(productsContract)({
     return {
       catalogue,
       cache,
+      lowStock: new LowStockFigures(db, config.LOW_STOCK_THRESHOLD),
       stock: new StockQueue({
         db,
         changed,
@@ -161,6 +163,10 @@ export default defineService(productsContract)({
       await removeCategory(this.catalogue, ctx.params.id);
       await this.cache.changed();
       return null;
+    },
+
+    async lowStock() {
+      return await this.lowStock.read();
     },
 
     async quote(ctx) {

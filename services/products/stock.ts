@@ -1,4 +1,5 @@
-import { type Caller, call } from "../../lib/call.ts";
+import { call, type Origin } from "../../lib/call.ts";
+import { requireOffered } from "../../lib/calling.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { StockLevel } from "../inventory/inventory.contract.ts";
 
@@ -47,16 +48,17 @@ export async function applyLevels(db: Database, levels: readonly StockLevel[], t
  */
 export async function readStockFeed(
   db: Database,
-  caller: Caller,
+  origin: Origin,
   changed: (ids: number[]) => Promise<void>,
 ): Promise<void> {
+  requireOffered(origin.broker, "inventory.changes");
   const row = await db.one<{ since: Date }>(
     "SELECT read_until - make_interval(secs => $1) AS since FROM products.stock_feed",
     [MARGIN / 1000],
   );
   let since = (row?.since ?? new Date(0)).toISOString();
   for (;;) {
-    const { levels, until } = await call(caller, "inventory.changes", { since, limit: PAGE });
+    const { levels, until } = await call(origin, "inventory.changes", { since, limit: PAGE });
     const ids = await applyLevels(db, levels);
     if (ids.length > 0) await changed(ids);
     await db.rows("UPDATE products.stock_feed SET read_until = greatest(read_until, $1)", [until]);

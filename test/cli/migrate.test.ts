@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { migrateDown, migrateStatus, migrateUp } from "../../cli/actions/migrate.ts";
-import { SQL_SERVICES, type SqlService } from "../../lib/config.ts";
+import { SQL_SERVICES, type SqlService } from "../../lib/service-names.ts";
 import { migrations } from "../../services/migrations.ts";
 import { createDatabase } from "../helpers/shop.ts";
 import { act } from "./support.ts";

@@ -5,7 +5,6 @@ import { listOrders, showOrder } from "../../cli/actions/order.ts";
 import { cancelOrder, moveOrder, payOrder, refundOrder } from "../../cli/actions/order-change.ts";
 import { placeOrder } from "../../cli/actions/order-place.ts";
 import { watchOrder } from "../../cli/actions/order-watch.ts";
-import { listSagas, redriveSagas, showSaga } from "../../cli/actions/sagas.ts";
 import { verify } from "../../cli/actions/verify.ts";
 import { Order } from "../../services/orders/orders.contract.ts";
 import { adminToken, eventually, givenProduct, send } from "../helpers/client.ts";
@@ -197,23 +196,6 @@ describe("molecart order watch", () => {
     const run = await act((io) => watchOrder(order.number, {}, io), { env, signal: stop.signal, seen });
     expect(run).toMatchObject({ code: 0, stderr: "" });
     expect(run.stdout).toContain("pending  by customer\n");
-  });
-});
-
-describe("molecart sagas", () => {
-  it("lists, shows, and redrives what is parked alone", async () => {
-    const order = await placed();
-    const list = await act((io) => listSagas({ state: "waiting", limit: 100, json: true }, io), { env });
-    expect(Object(list.json()).sagas).toContainEqual(
-      expect.objectContaining({ number: order.number, state: "waiting" }),
-    );
-    const shown = await act((io) => showSaga(order.number, { json: true }, io), { env });
-    expect(shown.json()).toMatchObject({ order_id: order.id, kind: "checkout" });
-    const none = await act((io) => redriveSagas([], { all: true }, io), { env });
-    expect(none).toMatchObject({ code: 0, stdout: "", stderr: "No saga is parked.\n" });
-    expect(await act((io) => redriveSagas([], {}, io), { env })).toMatchObject({ code: 2 });
-    const unasked = await act((io) => redriveSagas([order.number], {}, io), { env });
-    expect(unasked).toMatchObject({ code: 2, stdout: "" });
   });
 });
 

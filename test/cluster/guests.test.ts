@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { connect, type Msg, type NatsConnection } from "nats";
 import { repl } from "../../cli/actions/repl.ts";
-import { SERVICE_NAMES } from "../../lib/config.ts";
+import { SERVICE_NAMES } from "../../lib/service-names.ts";
 import { act, adminOf, type Ran } from "../cli/support.ts";
 import { adminToken, eventually, givenUser, send } from "../helpers/client.ts";
 import { type Cluster, startCluster } from "../helpers/cluster.ts";

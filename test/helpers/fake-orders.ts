@@ -88,6 +88,7 @@ export class FakeOrders {
         sagas: missing("sagas"),
         redriveSaga: missing("redriveSaga"),
         audit: missing("audit"),
+        figures: missing("figures"),
         undeliveredEvents: missing("undeliveredEvents"),
         redriveEvents: missing("redriveEvents"),
         queueFigures: missing("queueFigures"),

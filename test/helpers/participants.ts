@@ -144,6 +144,7 @@ export class FakeParticipants {
         updateCategory: notHere,
         removeCategory: notHere,
         count: notHere,
+        lowStock: notHere,
         quote: async ({ params: { ids } }) =>
           ids
             .filter((id) => id < 1000)

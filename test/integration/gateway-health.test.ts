@@ -19,7 +19,7 @@ beforeAll(async () => {
   shop = await startShop();
   keepHealthFor(shop.broker, 50);
   for (const service of ["orders", "cart"]) {
-    addCheck(shop.broker, service, "test store", async () => {
+    addCheck(shop.broker, service, "test store", "files", async () => {
       if (broken.get(service) === "hangs") await new Promise<never>(() => undefined);
       if (broken.get(service) === "fails") throw new Error("away");
     });

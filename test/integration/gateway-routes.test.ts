@@ -84,6 +84,7 @@ describe("the routes", () => {
     GET /api/health/live –
     GET /health/ready –
     GET /api/health/ready –
+    GET /api/admin/status A
     GET /api/admin/verify A
     GET /api/admin/sagas A
     GET /api/admin/events A

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { layoutOf } from "../../cli/cluster/layout.ts";
-import { SERVICE_NAMES } from "../../lib/config.ts";
+import { SERVICE_NAMES } from "../../lib/service-names.ts";
 
 const shown = (...args: string[]) =>
   layoutOf(args).map(({ name, services }) => `${name}: ${services.join(" ")}`);

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
-import { loadConfig, SERVICE_NAMES } from "../../lib/config.ts";
+import { loadConfig } from "../../lib/config.ts";
+import { SERVICE_NAMES } from "../../lib/service-names.ts";
 import { SECRETS } from "../helpers/env.ts";
 import { at, fields, list, type Value } from "../helpers/kustomize.ts";
 

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { parseAllDocuments } from "yaml";
-import { loadConfig, SERVICE_NAMES } from "../../lib/config.ts";
+import { loadConfig } from "../../lib/config.ts";
+import { SERVICE_NAMES } from "../../lib/service-names.ts";
 import { SECRETS } from "../helpers/env.ts";
 import { at, build, fields, list, type Resource, type Value } from "../helpers/kustomize.ts";
 

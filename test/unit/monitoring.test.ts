@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
-import { SERVICE_NAMES } from "../../lib/config.ts";
+import { SERVICE_NAMES } from "../../lib/service-names.ts";
 import { at, list, type Value } from "../helpers/kustomize.ts";
 import { dashboards, panelExpressions, RULES, ruleExpressions, rules } from "../helpers/monitoring.ts";
 import { havePromtool, promtool } from "../helpers/promtool.ts";
