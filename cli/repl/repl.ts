@@ -8,17 +8,13 @@ import type { ServiceBroker } from "moleculer";
 import type { Meta } from "../../lib/meta.ts";
 import { codeOf, EXIT, messageOf } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
-import { Latencies } from "../lib/latencies.ts";
 import { type Guard, guardBroker } from "./guard.ts";
+import { benchPlainly, callPlainly, isList, printList, printShopsNodes } from "./pipe-commands.ts";
 import {
   addStockCommands,
-  type BenchArgs,
-  type CallArgs,
   completionsOf,
-  metaOf,
   newProgram,
   type Program,
-  paramsOf,
   type Reach,
   wordsOf,
 } from "./stock-commands.ts";
@@ -56,12 +52,13 @@ const NO_FAILURES = ["commander.help", "commander.helpDisplayed"];
  */
 export async function runRepl(options: ReplOptions, io: Io): Promise<number> {
   const guard = guardBroker(options.broker, options.identify);
-  const isTerminal = io.stdin.isTTY === true && io.canDraw && !options.json;
-  const program = programOf(guard, options, isTerminal ? undefined : io);
-  return isTerminal
+  const program = programOf(guard, options, isTerminal(options, io) ? undefined : io);
+  return isTerminal(options, io)
     ? await fromTerminal(guard, program, options, io)
     : await fromPipe(guard, program, options, io);
 }
+
+const isTerminal = ({ json }: ReplOptions, io: Io) => io.stdin.isTTY === true && io.canDraw && !json;
 
 function programOf(guard: Guard, { reach, isAdmin }: ReplOptions, pipe: Io | undefined): Program {
   const program = newProgram(pipe);
@@ -77,6 +74,7 @@ function programOf(guard: Guard, { reach, isAdmin }: ReplOptions, pipe: Io | und
   });
   // Never run by commander, which would take their options for its own: for the help and for Tab.
   for (const [name, [, says]] of Object.entries(OWN)) program.command(name).description(says);
+  if (reach === "rest") program.command("nodes").description("List of nodes, as the gateway sees them");
   program.command("whoami").description("who you are here");
   program.command("exit").description("leave");
   return program;
@@ -90,8 +88,15 @@ async function runLine(line: string, guard: Guard, program: Program, options: Re
   try {
     const own = OWN[name];
     if (own) return await runOwn([own[0], ...rest, ...(options.json ? ["--json"] : [])], options.env, io);
+    const isPipe = !isTerminal(options, io);
     if (name === "whoami") {
-      io.print(options.says);
+      if (isPipe) io.printLine({ you: options.says });
+      else io.print(options.says);
+      return true;
+    }
+    if (name === "nodes" && options.reach === "rest") return await printShopsNodes(guard.broker, isPipe, io);
+    if (isPipe && isList(name, options.reach) && rest.length === 0) {
+      printList(name, options.broker, io);
       return true;
     }
     await program.parseAsync(["node", "molecart repl", ...words]);
@@ -158,37 +163,6 @@ async function fromTerminal(guard: Guard, program: Program, options: ReplOptions
   server.setupHistory(join(io.env.HOME || homedir(), ".molecart_repl_history"), () => undefined);
   await once(server, "exit");
   return EXIT.ok;
-}
-
-/** For a pipe: the answer as JSON on stdout, a failure in one line on stderr. */
-async function callPlainly(broker: ServiceBroker, args: CallArgs, io: Io): Promise<void> {
-  const { nodeID } = args;
-  const options = { meta: metaOf(args), ...(nodeID === undefined ? {} : { nodeID }) };
-  try {
-    io.printJson((await broker.call<unknown, unknown>(args.actionName, paramsOf(args), options)) ?? null);
-  } catch (error) {
-    io.say(`${args.actionName}: ${messageOf(error)}${typeOf(error)}`);
-  }
-}
-
-const typeOf = (error: unknown) =>
-  typeof error === "object" && error !== null && "type" in error ? ` (${error.type})` : "";
-
-async function benchPlainly(broker: ServiceBroker, args: BenchArgs, io: Io): Promise<void> {
-  const params = args.jsonParams === undefined ? {} : paramsOf({ ...args, options: {} });
-  const count = args.options.num === undefined ? Number.POSITIVE_INFINITY : Number(args.options.num);
-  const seconds = Number(args.options.time ?? (Number.isFinite(count) ? 60 : 5));
-  const times = new Latencies();
-  let errors = 0;
-  const started = performance.now();
-  while (times.count < count && performance.now() - started < seconds * 1000 && !io.signal.aborted) {
-    const asked = performance.now();
-    await broker.call<unknown, unknown>(args.action, params).catch(() => errors++);
-    times.add(performance.now() - asked);
-  }
-  const rate = Math.round((times.count / (performance.now() - started)) * 10_000) / 10;
-  const [p50, p99] = [times.percentile(0.5), times.percentile(0.99)];
-  io.printJson({ action: args.action, requests: times.count, errors, per_second: rate, ms: { p50, p99 } });
 }
 
 /** What molecart's own commands run with: the same shop, and the same login or none. */

@@ -99,34 +99,44 @@ describe("with the shop down", () => {
   });
 });
 
-/** Says on stderr which of npm's packages were loaded. */
-const NOTE_PACKAGES = `
+/** Says on stderr which of npm's packages were loaded, and how much of a processor's time it took. */
+const NOTE = String.raw`
   import { registerHooks } from "node:module";
   const packages = new Set();
   registerHooks({
     load(url, context, next) {
-      const name = /.*node_modules/((?:@[^/]+/)?[^/]+)/.exec(url)?.[1];
+      const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1];
       if (name) packages.add(name);
       return next(url, context);
     },
   });
-  process.on("exit", () => console.error([...packages].join(" ")));
+  process.on("exit", () => {
+    const { user, system } = process.cpuUsage();
+    console.error(JSON.stringify({ packages: [...packages], ms: (user + system) / 1000 }));
+  });
 `;
 
-describe("the help", () => {
-  it.each([["--help"], ["order", "place", "--help"]])("of %s %s comes at once", async (...args) => {
-    const { code, stderr, took } = await quickest(args, {}, 200);
-    expect([code, stderr]).toEqual([0, ""]);
-    expect(took).toBeLessThan(200);
-  });
+/** What a command costs, at best: what else the machine does is not its own. */
+async function costOf(args: readonly string[]): Promise<{ packages: string[]; ms: number }> {
+  const hook = ["--import", `data:text/javascript,${encodeURIComponent(NOTE)}`];
+  let cost: { packages: string[]; ms: number } | undefined;
+  for (let tries = 0; tries < 3 && (cost?.ms ?? 999) >= 200; tries++) {
+    const { code, stderr } = await molecart(args, {}, hook);
+    expect(code).toBe(0);
+    cost = JSON.parse(stderr);
+  }
+  return cost ?? { packages: [], ms: 0 };
+}
 
-  it("waits for nothing but commander", async () => {
-    const { stderr } = await molecart(["--help"], {}, [
-      "--import",
-      `data:text/javascript,${encodeURIComponent(NOTE_PACKAGES)}`,
-    ]);
-    expect(stderr.trim()).toBe("commander");
-  });
+describe("the help", () => {
+  it.each([[["--help"]], [["order", "place", "--help"]]])(
+    "of %j comes at once: it waits for nothing but commander",
+    async (args) => {
+      const { packages, ms } = await costOf(args);
+      expect(packages).toEqual(["commander"]);
+      expect(ms).toBeLessThan(200);
+    },
+  );
 
   it.each([
     ["bash", "-n"],
