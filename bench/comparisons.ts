@@ -6,7 +6,7 @@ import { checkouts, load, type Request } from "./load.ts";
 import { type Contender, compare } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
 import { type Result, resultOf } from "./report.ts";
-import { type Ground, type RunningShop, type StockedShop, untilSeeded } from "./shop.ts";
+import { type Ground, type RunningShop, type StockedShop, stocked, untilSeeded } from "./shop.ts";
 
 export interface Bench {
   ground: Ground;
@@ -62,11 +62,7 @@ export async function compareReads(bench: Bench, title: string, shop: StockedSho
 export async function compareCheckouts(bench: Bench, title: string, shop: StockedShop): Promise<Result> {
   const { ground, options, say } = bench;
   const { buyers } = options;
-  const users = await Promise.all(Array.from({ length: buyers }, () => givenUser(shop)));
-  const next = checkouts(
-    users.map(({ token }) => token),
-    shop.products,
-  );
+  const next = await checkoutsOf(shop, buyers);
   const database = await ground.database(`floor_${title}`);
   await prepareSql(database);
   const [plain, prepared] = [await startSql(database, buyers, false), await startSql(database, buyers, true)];
@@ -90,6 +86,15 @@ export async function compareCheckouts(bench: Bench, title: string, shop: Stocke
   }
 }
 
+/** Checkouts of new customers. */
+async function checkoutsOf(shop: StockedShop, buyers: number): Promise<() => Request> {
+  const users = await Promise.all(Array.from({ length: buyers }, () => givenUser(shop)));
+  return checkouts(
+    users.map(({ token }) => token),
+    shop.products,
+  );
+}
+
 /** Whether many connections are served at once. */
 export async function manyConnections(
   { options, say }: Bench,
@@ -106,7 +111,8 @@ export async function manyConnections(
 const WORDS = ["coffee", "knife", "lamp", "desk", "tea", "chair", "bag", "steel", "wood", "glass"];
 
 /** Searches that nobody has made before, with products in one process, then in two, then in three. */
-export async function compareNodes({ options, say }: Bench, shop: RunningShop): Promise<Result> {
+export async function compareProductNodes(bench: Bench, shop: RunningShop): Promise<Result> {
+  const { concurrency: connections } = bench.options;
   await shop.add("products-1", "products");
   await untilSeeded(shop);
   let count = 0;
@@ -114,17 +120,35 @@ export async function compareNodes({ options, say }: Bench, shop: RunningShop): 
     method: "GET",
     path: `/api/products?search=${WORDS[count % WORDS.length]}&limit=10&max_price=${1_000 + count++ / 100}`,
   });
-  const run = (seconds: number) => load({ url: shop.url, connections: options.concurrency, seconds, next });
+  const run = (seconds: number) => load({ url: shop.url, connections, seconds, next });
+  return await growing(bench, shop, "products", `searches without a cache, ${connections} connections`, run);
+}
+
+/** Paid checkouts, with orders in one process, then in two, then in three. */
+export async function compareOrderNodes(bench: Bench, shop: RunningShop): Promise<Result> {
+  const { buyers } = bench.options;
+  await untilSeeded(shop);
+  const next = await checkoutsOf(await stocked(shop), buyers);
+  await shop.add("orders-1", "orders");
+  const run = (seconds: number) => load({ url: shop.url, connections: buyers, seconds, next });
+  return await growing(bench, shop, "orders", `paid checkouts of two products, ${buyers} at once`, run);
+}
+
+/** The same load with one node of a service, which is there, then with two and three. */
+async function growing(
+  { options, say }: Bench,
+  shop: RunningShop,
+  service: string,
+  title: string,
+  run: Contender["run"],
+): Promise<Result> {
+  const name = (nodes: number) => `${nodes} of ${service}`;
   const figures = [];
   for (const nodes of [1, 2, 3]) {
-    if (nodes > 1) await shop.add(`products-${nodes}`, "products");
-    const name = `${nodes} of products`;
-    figures.push(...(await compare([{ name, run }], options, say)));
+    if (nodes > 1) await shop.add(`${service}-${nodes}`, service);
+    figures.push(...(await compare([{ name: name(nodes), run }], options, say)));
   }
-  return resultOf(`nodes: searches without a cache, ${options.concurrency} connections`, figures, {
-    "2 of products": ["1 of products"],
-    "3 of products": ["1 of products"],
-  });
+  return resultOf(`nodes: ${title}`, figures, { [name(2)]: [name(1)], [name(3)]: [name(1)] });
 }
 
 /** A JSON answer, through node's own client. */

@@ -1,17 +1,25 @@
 /** `npm run bench`: what the shop does a second, and what of the least that it could cost. `--help` tells the rest. */
 import { CliError, EXIT } from "../cli/lib/errors.ts";
 import { haveServers } from "../test/helpers/servers.ts";
-import { type Bench, compareCheckouts, compareNodes, compareReads, manyConnections } from "./comparisons.ts";
+import {
+  type Bench,
+  compareCheckouts,
+  compareOrderNodes,
+  compareProductNodes,
+  compareReads,
+  manyConnections,
+} from "./comparisons.ts";
 import { type BenchOptions, HELP, type Mode, parseOptions } from "./options.ts";
 import { machine, type Result, tableText } from "./report.ts";
 import {
+  allBut,
   CLUSTER,
   openGround,
+  type RunningShop,
   startCluster,
   startEmbedded,
   stocked,
   untilSeeded,
-  WITHOUT_PRODUCTS,
 } from "./shop.ts";
 
 async function main(args: string[]): Promise<void> {
@@ -43,12 +51,8 @@ async function* measure(mode: Mode, bench: Bench): AsyncGenerator<Result> {
   const wanted = (name: BenchOptions["loads"][number]) => options.loads.includes(name);
   say(`Starting the shop: ${mode}`);
   if (mode === "nodes") {
-    const shop = await startCluster(ground, mode, WITHOUT_PRODUCTS, options.redis);
-    try {
-      yield await compareNodes(bench, shop);
-    } finally {
-      await shop.stop();
-    }
+    if (wanted("reads")) yield await onNodes(bench, "products", compareProductNodes);
+    if (wanted("checkout")) yield await onNodes(bench, "orders", compareOrderNodes);
     return;
   }
   const running =
@@ -63,6 +67,21 @@ async function* measure(mode: Mode, bench: Bench): AsyncGenerator<Result> {
     if (wanted("checkout")) yield await compareCheckouts(bench, mode, shop);
   } finally {
     await running.stop();
+  }
+}
+
+/** Compares on a cluster that has no node of `service` yet. */
+async function onNodes(
+  bench: Bench,
+  service: string,
+  compareNodes: (bench: Bench, shop: RunningShop) => Promise<Result>,
+): Promise<Result> {
+  const { ground, options } = bench;
+  const shop = await startCluster(ground, `nodes_${service}`, allBut(service), options.redis);
+  try {
+    return await compareNodes(bench, shop);
+  } finally {
+    await shop.stop();
   }
 }
 

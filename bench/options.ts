@@ -34,7 +34,7 @@ Everything runs on this machine: one Postgres with default durability for both, 
 Where (default: embedded cluster)
   embedded            every service in one process
   cluster             five processes over NATS; hello then is two processes over NATS
-  nodes               products in 1, 2 and 3 processes, searched without a cache
+  nodes               1, 2 and 3 processes of products, searched without a cache, and of orders
 
 Options
   --only <load,…>     reads, checkout, connections (default: all of them)

@@ -58,11 +58,12 @@ export const CLUSTER: Record<string, string> = {
   records: "notifications,analytics",
 };
 
-/** Everything but products, which is to be had in one, two or three copies. */
-export const WITHOUT_PRODUCTS: Record<string, string> = {
-  gateway: "gateway",
-  rest: "auth,users,cart,inventory,orders,payments,notifications,analytics",
-};
+const OTHERS = "auth,users,products,inventory,cart,orders,payments,notifications,analytics".split(",");
+
+/** Everything but one service, which is to be had in one, two or three copies. */
+export function allBut(service: string): Record<string, string> {
+  return { gateway: "gateway", rest: OTHERS.filter((name) => name !== service).join(",") };
+}
 
 export interface RunningShop {
   url: string;
@@ -73,9 +74,13 @@ export interface RunningShop {
   stop: () => Promise<void>;
 }
 
-/** The whole shop in one process, with the pool that `npm start` has. */
+/** The whole shop in one process, with the pool and the metrics that `npm start` has. */
 export async function startEmbedded(ground: Ground): Promise<RunningShop> {
-  const env = { DATABASE_URL: await ground.database("embedded"), DATABASE_POOL: "4" };
+  const env = {
+    DATABASE_URL: await ground.database("embedded"),
+    DATABASE_POOL: "4",
+    METRICS_PORT: String(await freePort()),
+  };
   return await startNodes(ground, env, { shop: "" });
 }
 

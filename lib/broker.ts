@@ -13,7 +13,7 @@ import { installLifecycle } from "./lifecycle.ts";
 import { isScraped, Metrics, provideMetrics } from "./metrics.ts";
 import { collectNodeFigures } from "./node-figures.ts";
 import { beginFigures, endFigures, nodeService } from "./node-status.ts";
-import { probesMiddleware } from "./probes.ts";
+import { probesOf } from "./probes.ts";
 import { collectProcessFigures } from "./process-figures.ts";
 import { resilienceOptions } from "./resilience.ts";
 import { provideConfig } from "./runtime.ts";
@@ -45,6 +45,7 @@ interface NodeOptions {
 export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): BrokerOptions {
   const transporter =
     config.NATS_URL.length > 0 ? new NatsTransporter(natsOptions(config), sealOf(config)) : null;
+  const probes = probesOf(config);
   return {
     namespace: config.NAMESPACE,
     ...(config.NODE_ID === "" ? {} : { nodeID: config.NODE_ID }),
@@ -75,7 +76,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       failuresMiddleware(),
       tracingMiddleware(),
       drainMiddleware(config.SHUTDOWN_TIMEOUT),
-      probesMiddleware(config),
+      probes.middleware,
       callFiguresMiddleware(),
     ],
     created(broker) {
@@ -97,6 +98,7 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       endFigures(broker);
       await closeShared(broker);
       await stopTracing();
+      probes.close();
       await afterStop?.();
     },
   };

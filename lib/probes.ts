@@ -18,14 +18,20 @@ const json = (status: number, body: object): Answer => ({
   body: JSON.stringify(body),
 });
 
+export interface Probes {
+  /** Opens them, before the node looks for its servers: one that waits for those is alive and not ready. */
+  middleware: Middleware;
+  /** For when the last store has closed: until then the node says that it is stopping. */
+  close: () => void;
+}
+
 /**
  * What every node answers about itself, with or without the gateway: `/health/live` and `/health/ready` on
- * `HEALTH_PORT`, `/metrics` on `METRICS_PORT` (both may be one). From before the node looks for its servers, so that one
- * that waits for them is alive and not ready, until its last call has ended.
+ * `HEALTH_PORT`, `/metrics` on `METRICS_PORT` (both may be one).
  */
-export function probesMiddleware({ HEALTH_PORT, METRICS_PORT, HOST }: Config): Middleware {
+export function probesOf({ HEALTH_PORT, METRICS_PORT, HOST }: Config): Probes {
   const servers: Server[] = [];
-  return {
+  const middleware: Middleware = {
     name: "Probes",
     async starting(broker) {
       const pages = new Map<number, Map<string, Page>>();
@@ -45,7 +51,10 @@ export function probesMiddleware({ HEALTH_PORT, METRICS_PORT, HOST }: Config): M
       }));
       for (const [port, own] of pages) servers.push(await listen(port, HOST, own));
     },
-    async stopped() {
+  };
+  return {
+    middleware,
+    close() {
       for (const server of servers) {
         server.close();
         server.closeAllConnections();

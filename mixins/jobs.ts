@@ -84,12 +84,13 @@ export function jobs(name: Publisher, queues: readonly QueueDefinition[] = []): 
             data: EventData<E>,
           ): Promise<string> => {
             const envelope = { event_id: newId(), event, occurred_at: new Date().toISOString(), data };
-            for (const subscriber of SUBSCRIBERS) {
-              const action = subscriber.subscribes[event];
-              if (action === undefined) continue;
-              const delivery: Delivery = { action: `${subscriber.name}.${action}`, envelope };
-              await own.send(tx, eventQueue(subscriber.name), delivery);
-            }
+            const deliveries = SUBSCRIBERS.flatMap(({ name: subscriber, subscribes }) => {
+              const action = subscribes[event];
+              if (action === undefined) return [];
+              const data: Delivery = { action: `${subscriber}.${action}`, envelope };
+              return [{ queue: eventQueue(subscriber), data }];
+            });
+            if (deliveries.length > 0) await own.sendEach(tx, deliveries);
             return envelope.event_id;
           };
           Object.assign(this, { jobs: own, publish });

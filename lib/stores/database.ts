@@ -61,17 +61,6 @@ export class Database {
   }
 
   /**
-   * Runs `work` in a transaction that doesn't wait for the disk. Only for what may be lost when the database itself
-   * crashes (the last 0.6 s at most, and always together with what was written after it), because it is done again.
-   */
-  async relaxedTransaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return await this.transaction(async (tx) => {
-      await this.rows("SELECT set_config('synchronous_commit', 'off', true)", [], tx);
-      return await work(tx);
-    });
-  }
-
-  /**
    * Runs `work` in a transaction, and again (up to 4 times) if Postgres rolled it back for a deadlock, a serialization
    * failure or a plan that a migration made void. `work` must have no effect outside the transaction.
    */

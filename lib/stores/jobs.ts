@@ -97,6 +97,30 @@ export class Jobs {
     await sending(queue, () => this.#boss.send(queue, withOrigin(data), { ...options, ...through(tx) }));
   }
 
+  /**
+   * Puts a job into each of several queues, by one statement in the caller's transaction: the statements that pg-boss
+   * would send, side by side. Only for queues that aren't announced (`notify: false`), whose statement is a bare INSERT.
+   */
+  async sendEach(tx: Tx, jobs: readonly { queue: string; data: object }[]): Promise<void> {
+    const inserts: { text: string; values: unknown[] }[] = [];
+    const db: ConnectionOptions["db"] = {
+      async executeSql(text: string, values: unknown[] = []) {
+        inserts.push({ text, values });
+        return { rows: [{}] };
+      },
+    };
+    for (const { queue, data } of jobs)
+      await sending(queue, () => this.#boss.send(queue, withOrigin(data), { db }));
+    const parts = inserts.map(({ text }, index) => `job${index} AS (${text.replace("$1", `$${index + 1}`)})`);
+    const counts = inserts.map((_insert, index) => `(SELECT count(*)::integer FROM job${index})`);
+    const [row] = await runStatement<{ sent: number }>(
+      connectionOf(tx),
+      `WITH ${parts.join(", ")} SELECT ${counts.join(" + ")} AS sent`,
+      inserts.flatMap(({ values }) => values),
+    );
+    if (row?.sent !== jobs.length) throw new Error(`${row?.sent} of ${jobs.length} jobs were put in`);
+  }
+
   /** Takes a job away that is no longer needed, in the caller's transaction. */
   async remove(tx: Tx, queue: string, id: string): Promise<void> {
     await this.#boss.deleteJob(queue, id, through(tx));
@@ -178,6 +202,10 @@ export class Jobs {
     return this.#boss;
   }
 }
+
+/** A part of a statement that does more: takes a job away, as {@link Jobs.remove} does. Both are SQL expressions. */
+export const removeJob = (queue: string, id: string) =>
+  `DELETE FROM pgboss.job WHERE name = ${queue} AND id = ${id} RETURNING id`;
 
 function sending<T>(queue: string, work: () => Promise<T>): Promise<T> {
   return traced({ name: `send ${queue}`, kind: "producer", attributes: jobAttributes("send", queue) }, work);

@@ -14,10 +14,26 @@ export const KEY_VALUE_TABLE = `
   );
   CREATE INDEX IF NOT EXISTS entries_expires_at ON kv.entries (expires_at);`;
 
-/** The embedded key-value store: one table, rows past `expires_at` count as absent. */
+interface Row {
+  key: string;
+  json: string;
+  version: string;
+}
+
+/** Keys that are read by one statement, and what is under those that were found. */
+interface Reading {
+  keys: string[];
+  rows: Promise<Map<string, Row>>;
+}
+
+/**
+ * The embedded key-value store: one table, rows past `expires_at` count as absent. Its statements are prepared, by name,
+ * once on each connection.
+ */
 export class PostgresKeyValue implements KeyValueStore {
   readonly #pool: pg.Pool;
   #table: Promise<void> | undefined;
+  #next: Reading | undefined;
 
   constructor(pool: pg.Pool) {
     this.#pool = pool;
@@ -41,12 +57,29 @@ export class PostgresKeyValue implements KeyValueStore {
 
   async get<T extends object>(key: string): Promise<Versioned<T> | null> {
     await this.#ready();
-    const { rows } = await this.#pool.query<{ value: T; version: string }>(
-      "SELECT value, version FROM kv.entries WHERE key = $1 AND expires_at > now()",
-      [key],
-    );
-    const [row] = rows;
-    return row ? { value: row.value, version: Number(row.version) } : null;
+    this.#next ??= this.#gather();
+    const { keys, rows } = this.#next;
+    keys.push(key);
+    const row = (await rows).get(key);
+    if (!row) return null;
+    const value: T = JSON.parse(row.json);
+    return { value, version: Number(row.version) };
+  }
+
+  /** Reads together what is asked for in the same turn: a session and its revocation, say. */
+  #gather(): Reading {
+    const keys: string[] = [];
+    const read = async () => {
+      await new Promise<void>((resolve) => process.nextTick(resolve));
+      this.#next = undefined;
+      const { rows } = await this.#pool.query<Row>({
+        name: "kv-get",
+        text: "SELECT key, value::text AS json, version FROM kv.entries WHERE key = ANY($1) AND expires_at > now()",
+        values: [keys],
+      });
+      return new Map(rows.map((row) => [row.key, row]));
+    };
+    return { keys, rows: read() };
   }
 
   async compareAndSet<T extends object>(
@@ -60,19 +93,21 @@ export class PostgresKeyValue implements KeyValueStore {
     // A new version is drawn from the clock, so that a key deleted and made anew never repeats one.
     const { rowCount } =
       expected === null
-        ? await this.#pool.query(
-            `INSERT INTO kv.entries AS e (key, value, version, expires_at)
+        ? await this.#pool.query({
+            name: "kv-make",
+            text: `INSERT INTO kv.entries AS e (key, value, version, expires_at)
              VALUES ($1, $2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, now() + make_interval(secs => $3))
              ON CONFLICT (key) DO UPDATE
                SET value = excluded.value, version = greatest(excluded.version, e.version + 1), expires_at = excluded.expires_at
                WHERE e.expires_at <= now()`,
-            [key, json, ttl],
-          )
-        : await this.#pool.query(
-            `UPDATE kv.entries SET value = $2, version = version + 1, expires_at = now() + make_interval(secs => $3)
+            values: [key, json, ttl],
+          })
+        : await this.#pool.query({
+            name: "kv-change",
+            text: `UPDATE kv.entries SET value = $2, version = version + 1, expires_at = now() + make_interval(secs => $3)
              WHERE key = $1 AND version = $4 AND expires_at > now()`,
-            [key, json, ttl, expected],
-          );
+            values: [key, json, ttl, expected],
+          });
     return rowCount === 1;
   }
 

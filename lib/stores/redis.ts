@@ -18,5 +18,11 @@ export function redisOf(url: string, timeout: number): Redis {
   });
   // It reconnects by itself; without a listener each failed try would be printed.
   redis.on("error", () => undefined);
+  // A connection that breaks under a command leaves that one's timer behind, which would end the next connection
+  // (https://github.com/redis/ioredis/issues/2147, not mended in 5.11).
+  redis.on("close", () => {
+    clearTimeout(Reflect.get(redis, "socketTimeoutTimer"));
+    Reflect.set(redis, "socketTimeoutTimer", undefined);
+  });
   return redis;
 }

@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import type { Logger } from "moleculer";
 import { type Caller, call, type Origin } from "../../lib/call.ts";
 import { failureCode, InvalidCredentials, InvalidToken } from "../../lib/errors.ts";
@@ -11,7 +12,7 @@ import type { User } from "../users/users.contract.ts";
 import { authContract, type Session } from "./auth.contract.ts";
 import { issueReset, resetMail, spendReset } from "./password-reset.ts";
 import { Sessions } from "./sessions.ts";
-import { signAccessToken, verifyAccessToken } from "./tokens.ts";
+import { keyOf, signAccessToken, verifyAccessToken } from "./tokens.ts";
 
 /** ms a login waits for the guest's cart. */
 const CART_TIMEOUT = 2000;
@@ -25,7 +26,7 @@ export default defineService(authContract)({
     const { JWT_SECRET, JWT_EXPIRES_IN, SESSION_TTL } = configOf(this.broker);
     return {
       sessions: new Sessions(this.kv, SESSION_TTL),
-      secret: JWT_SECRET,
+      key: keyOf(JWT_SECRET),
       expiresIn: JWT_EXPIRES_IN,
       /** Mails under way, which a stopping node lets end. */
       mails: new Set<Promise<void>>(),
@@ -97,7 +98,7 @@ export default defineService(authContract)({
     },
 
     async resolve(ctx) {
-      const principal = verifyAccessToken(ctx.params.token, this.secret);
+      const principal = verifyAccessToken(ctx.params.token, this.key);
       if (!principal || !(await this.sessions.lives(principal.session_id, principal.id))) return null;
       return principal;
     },
@@ -119,13 +120,13 @@ function sessionOf(
   user: User,
   sessionId: string,
   refresh_token: string,
-  { secret, expiresIn }: { secret: string; expiresIn: number },
+  { key, expiresIn }: { key: KeyObject; expiresIn: number },
 ): Session {
   const principal = { id: user.id, role: user.role, session_id: sessionId };
   return {
     message,
     user,
-    access_token: signAccessToken(principal, secret, expiresIn),
+    access_token: signAccessToken(principal, key, expiresIn),
     refresh_token,
     token_type: "Bearer",
     expires_in: expiresIn,

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from "node:crypto";
 import jwt from "jsonwebtoken";
 import Type from "typebox";
 import { Check } from "typebox/value";
@@ -15,9 +15,12 @@ const CLOCK_TOLERANCE = 5;
 
 const Claims = Type.Object({ sub: Uuid(), role: Role, sid: Uuid(), exp: Type.Integer() });
 
+/** The key that access tokens are signed with. Made once: of a text jsonwebtoken makes one at every token. */
+export const keyOf = (secret: string): KeyObject => createSecretKey(Buffer.from(secret));
+
 /** @param expiresIn seconds */
-export function signAccessToken(principal: Principal, secret: string, expiresIn: number): string {
-  return jwt.sign({ role: principal.role, sid: principal.session_id }, secret, {
+export function signAccessToken(principal: Principal, key: KeyObject, expiresIn: number): string {
+  return jwt.sign({ role: principal.role, sid: principal.session_id }, key, {
     algorithm: ALGORITHM,
     issuer: ISSUER,
     audience: AUDIENCE,
@@ -29,10 +32,10 @@ export function signAccessToken(principal: Principal, secret: string, expiresIn:
 }
 
 /** Who an access token names, or null if it is not one of ours, tampered with, or expired. */
-export function verifyAccessToken(token: string, secret: string): Principal | null {
+export function verifyAccessToken(token: string, key: KeyObject): Principal | null {
   let claims: unknown;
   try {
-    claims = jwt.verify(token, secret, {
+    claims = jwt.verify(token, key, {
       algorithms: [ALGORITHM],
       issuer: ISSUER,
       audience: AUDIENCE,

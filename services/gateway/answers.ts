@@ -5,26 +5,55 @@ import { failureResponse } from "./failure-response.ts";
 
 export type Log = (message: string, data: object) => void;
 
+interface AnswerOptions {
+  headers?: Readonly<Record<string, string>>;
+  /** The cacher may give this very object to the next request too: what it is as JSON is kept with it. */
+  isShared?: boolean;
+}
+
 /** Sends JSON, or nothing where there is nothing to say. */
 export function answerJson(
   res: ServerResponse,
   status: number,
   data: unknown,
-  headers: Readonly<Record<string, string>> = {},
+  { headers = {}, isShared = false }: AnswerOptions = {},
 ): void {
   if (data === null || data === undefined || status === 204) {
     res.writeHead(status, headers).end();
     return;
   }
   // A string leaves in one write together with the head, a buffer in two.
-  const body = JSON.stringify(data);
+  const { body, length } = isShared && typeof data === "object" ? sharedText(data) : textOf(data);
   res.writeHead(status, {
     ...headers,
     "Content-Type": "application/json; charset=utf-8",
-    "Content-Length": Buffer.byteLength(body),
+    "Content-Length": length,
   });
   // Node leaves the body of an answer to HEAD out.
   res.end(body);
+}
+
+interface Text {
+  body: string;
+  /** Bytes. */
+  length: number;
+}
+
+function textOf(data: unknown): Text {
+  const body = JSON.stringify(data);
+  return { body, length: Buffer.byteLength(body) };
+}
+
+const texts = new WeakMap<object, Text>();
+
+/** The text lives as long as the object does: when the cacher forgets the one, the other is gone too. */
+function sharedText(data: object): Text {
+  let text = texts.get(data);
+  if (!text) {
+    text = textOf(data);
+    texts.set(data, text);
+  }
+  return text;
 }
 
 /** Sends a document that is the same for everyone; one that the client has already is not sent again. */
@@ -74,7 +103,7 @@ export function answerFailure(
     res.destroy();
     return;
   }
-  answerJson(res, shown.status, shown.body, { ...headers, ...shown.headers });
+  answerJson(res, shown.status, shown.body, { headers: { ...headers, ...shown.headers } });
 }
 
 /** moleculer-web's own 404 for what no route matched; ours has another type. */

@@ -57,7 +57,7 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
     setHeaders(req, res, String(req.headers["x-request-id"]));
     http.track(req, res, () => (res.writableEnded ? req.socket.destroy() : fail(new RequestTooSlow({}))));
     const span = currentScope()?.span;
-    res.once("close", () => {
+    res.on("close", () => {
       measure(req, res, visit);
       if (span) closeSpan(span, req, res, visit);
     });

@@ -14,6 +14,7 @@ import { HeadersTooLarge, MalformedRequest, RequestTooSlow, type ShopError } fro
 import { failureResponse } from "./failure-response.ts";
 import { SECURITY_HEADERS } from "./headers.ts";
 import { hasBody } from "./request.ts";
+import { VisitingRequest } from "./visit.ts";
 
 /** How long a client may take, in ms. */
 export interface Timeouts {
@@ -45,7 +46,6 @@ export class HttpServer {
   readonly server: Server;
   readonly #timeouts: Timeouts;
   readonly #underWay = new Set<ServerResponse>();
-  readonly #answering = new WeakMap<Duplex, ServerResponse>();
   readonly #bodyTimers = new WeakMap<IncomingMessage, NodeJS.Timeout>();
   #draining = false;
 
@@ -53,6 +53,7 @@ export class HttpServer {
     this.#timeouts = timeouts;
     this.server = createServer(
       {
+        IncomingMessage: VisitingRequest,
         headersTimeout: timeouts.headers,
         requestTimeout: 0,
         keepAliveTimeout: timeouts.keepAlive,
@@ -78,12 +79,10 @@ export class HttpServer {
    */
   track(req: IncomingMessage, res: ServerResponse, onSlow: () => void): void {
     this.#underWay.add(res);
-    this.#answering.set(req.socket, res);
     if (this.#draining) res.setHeader("Connection", "close");
     if (hasBody(req)) this.#timeBody(req, this.#timeouts.body, onSlow);
-    res.once("close", () => {
+    res.on("close", () => {
       this.#underWay.delete(res);
-      if (this.#answering.get(req.socket) === res) this.#answering.delete(req.socket);
       clearTimeout(this.#bodyTimers.get(req));
       // The answer is out and the rest of the body is read into nothing, so that the client comes to see the answer.
       if (!req.complete && !req.destroyed) {
@@ -109,8 +108,8 @@ export class HttpServer {
 
   /** What node's parser refuses never becomes a request: it is answered here, on the bare socket. */
   #refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const answering = this.#answering.get(socket);
-    if (error.code === "ECONNRESET" || !socket.writable || answering?.headersSent) {
+    const isAnswering = [...this.#underWay].some((res) => res.socket === socket && res.headersSent);
+    if (error.code === "ECONNRESET" || !socket.writable || isAnswering) {
       socket.destroy();
       return;
     }

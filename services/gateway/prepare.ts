@@ -65,16 +65,16 @@ async function identify(
   route: RestRoute,
   limits: RateLimits,
 ): Promise<Principal | null> {
-  const user = isAnonymous(route) ? null : await authenticate(req);
+  const { authorization } = req.headers;
+  const user =
+    authorization === undefined || isAnonymous(route) ? null : await authenticate(req, authorization);
   await limits.consume(rateClassOf(route), user ? `user:${user.id}` : visitOf(req).limitKey);
   if (user === undefined) throw new InvalidToken({});
   return user;
 }
 
-/** @returns the token's user, null without a token, undefined for a bad one */
-async function authenticate(req: IncomingRequest): Promise<Principal | null | undefined> {
-  const { authorization } = req.headers;
-  if (authorization === undefined) return null;
+/** @returns the token's user, undefined for a bad one */
+async function authenticate(req: IncomingRequest, authorization: string): Promise<Principal | undefined> {
   const token = /^Bearer ([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(authorization)?.[1];
   if (token === undefined) return undefined;
   return (await call(req.$ctx, "auth.resolve", { token })) ?? undefined;

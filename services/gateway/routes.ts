@@ -47,6 +47,8 @@ export interface Match {
 export class Router {
   readonly #static = new Map<string, RestRoute>();
   readonly #dynamic = new Map<string, { route: RestRoute; segments: string[] }[]>();
+  /** Each request is looked up twice in a row, by the front and by moleculer-web. */
+  #last: { method: string; path: string; match: Match | undefined } | undefined;
 
   constructor(routes: readonly RestRoute[]) {
     for (const route of routes) {
@@ -61,6 +63,12 @@ export class Router {
 
   /** @param path without query and trailing slash; @throws MalformedRequest if a parameter is not valid percent-encoding */
   find(method: string, path: string): Match | undefined {
+    if (this.#last?.path !== path || this.#last.method !== method)
+      this.#last = { method, path, match: this.#look(method, path) };
+    return this.#last.match;
+  }
+
+  #look(method: string, path: string): Match | undefined {
     const route = this.#static.get(`${method} ${path}`);
     if (route) return { route, params: {} };
     const given = path.split("/");

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import { IncomingMessage } from "node:http";
 
 /** What the gateway knows of a request before it is routed. */
 export interface Visit {
@@ -10,14 +10,17 @@ export interface Visit {
   startedAt: number;
 }
 
-const visits = new WeakMap<IncomingMessage, Visit>();
+/** A request as the gateway's server makes it. */
+export class VisitingRequest extends IncomingMessage {
+  visit: Visit | undefined = undefined;
+}
 
 export function openVisit(req: IncomingMessage, visit: Visit): void {
-  visits.set(req, visit);
+  if (req instanceof VisitingRequest) req.visit = visit;
 }
 
 export function visitOf(req: IncomingMessage): Visit {
-  const visit = visits.get(req);
+  const visit = req instanceof VisitingRequest ? req.visit : undefined;
   if (!visit) throw new Error("A request came past the front of the gateway.");
   return visit;
 }

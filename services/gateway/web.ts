@@ -14,7 +14,7 @@ import { HttpServer, TIMEOUTS, type Timeouts } from "./http-server.ts";
 import { pagesOf } from "./pages.ts";
 import { prepare } from "./prepare.ts";
 import { limitersOf, RateLimits } from "./rate-limits.ts";
-import { Router, restRoutes } from "./routes.ts";
+import { type RestRoute, Router, restRoutes } from "./routes.ts";
 
 declare module "moleculer-web" {
   interface Alias {
@@ -44,9 +44,9 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
       const log: Log = (message, data) => broker.logger.error(message, data);
       const router = new Router(restRoutes);
       const limits = new RateLimits(config.RATE_LIMIT, limitersOf(broker));
-      const routes = new Map(restRoutes.map((route) => [`${route.method} ${route.path}`, route]));
-      const aliases = new Map<string, Alias>();
-      const routeOf = ({ $alias }: IncomingRequest) => routes.get(`${$alias.method} ${$alias.fullPath}`);
+      const aliases = new Map<RestRoute, Alias>();
+      const routes = new Map<Alias, RestRoute>();
+      const routeOf = ({ $alias }: IncomingRequest) => routes.get($alias);
 
       let handle: (req: IncomingMessage, res: ServerResponse) => unknown = () => undefined;
       const http = new HttpServer((req, res) => handle(req, res), timeouts);
@@ -108,14 +108,18 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
           resolveAlias(url: string, method = "GET") {
             const match = router.find(method === "HEAD" ? "GET" : method, url);
             if (!match) return false;
-            const key = `${match.route.method} ${match.route.path}`;
-            let alias = aliases.get(key);
+            const { route, params } = match;
+            let alias = aliases.get(route);
             if (!alias) {
+              const key = `${route.method} ${route.path}`;
               alias = this.aliases.find((one: Alias) => `${one.method} ${one.fullPath}` === key);
               if (!alias) return false;
-              aliases.set(key, alias);
+              // moleculer-web spells an alias for each request's debug line, in colours, whether or not it is written.
+              Object.assign(alias, { toString: () => key });
+              aliases.set(route, alias);
+              routes.set(alias, route);
             }
-            return { alias, params: match.params };
+            return { alias, params };
           },
           /** moleculer-web's own logs the error a second time. */
           errorHandler(req: IncomingRequest, res: GatewayResponse, error: unknown) {
@@ -126,13 +130,16 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
             answerFailure(req, res, error, log, meta.$responseHeaders);
           },
           async aliasHandler(req: IncomingRequest, res: GatewayResponse, alias: Alias) {
-            await untilOffered(broker, alias.action);
+            if (broker.transit) await untilOffered(broker, alias.action);
             return await Reflect.apply(findAction, this, [req, res, alias]);
           },
           sendResponse(req: IncomingRequest, res: GatewayResponse, data: unknown) {
             const meta: Meta = req.$ctx.meta;
-            const status = meta.$statusCode ?? routeOf(req)?.spec.status ?? 200;
-            answerJson(res, status, data, meta.$responseHeaders);
+            const spec = routeOf(req)?.spec;
+            answerJson(res, meta.$statusCode ?? spec?.status ?? 200, data, {
+              ...(meta.$responseHeaders ? { headers: meta.$responseHeaders } : {}),
+              isShared: spec?.cache !== undefined,
+            });
           },
         },
       };

@@ -68,28 +68,28 @@ export default defineService(inventoryContract)({
           throw error;
         },
       );
-      crashPoint("inventory.reserve.after");
+      await crashPoint("inventory.reserve.after");
       await announce(ctx, changed);
       return reservation;
     },
 
     async release(ctx) {
       const { reservation, changed } = await release(this.inventory, ctx.params.order_id);
-      crashPoint("inventory.release.after");
+      await crashPoint("inventory.release.after");
       await announce(ctx, changed);
       return reservation;
     },
 
     async commit(ctx) {
-      const { reservation, changed } = await commit(this.inventory, ctx.params.order_id);
-      crashPoint("inventory.commit.after");
-      await announce(ctx, changed);
+      const { reservation } = await commit(this.inventory, ctx.params.order_id);
+      await crashPoint("inventory.commit.after");
+      // Not announced: what was reserved is sold, so as much is available as before. The feed of changes has it.
       return reservation;
     },
 
     async giveBack(ctx) {
       const { reservation, changed } = await giveBack(this.inventory, ctx.params.order_id);
-      crashPoint("inventory.giveBack.after");
+      await crashPoint("inventory.giveBack.after");
       await announce(ctx, changed);
       return reservation;
     },

@@ -59,16 +59,10 @@ export class CheckoutAnswers {
   }
 
   /** Keeps the answer, if the order was made under a key and has none yet. */
-  async keep(tx: Tx, orderId: string, make: () => Promise<Answer>): Promise<void> {
-    const [open] = await this.#db.rows(
-      "SELECT key FROM orders.checkout_keys WHERE order_id = $1 AND answer IS NULL",
-      [orderId],
-      tx,
-    );
-    if (!open) return;
+  async keep(tx: Tx, orderId: string, answer: Answer): Promise<void> {
     await this.#db.rows(
       "UPDATE orders.checkout_keys SET answer = $2 WHERE order_id = $1 AND answer IS NULL RETURNING key",
-      [orderId, JSON.stringify(await make())],
+      [orderId, JSON.stringify(answer)],
       tx,
     );
   }

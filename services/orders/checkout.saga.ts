@@ -45,7 +45,7 @@ const awaitPayment: Step<SagaContext> = {
       const placed = await orders.markPlaced(tx, record.order.id, until);
       await sagas.suspend(tx, saga);
       await sagas.expireAt(tx, record.order.id, until);
-      await keepAnswer(context, tx);
+      await keepAnswer(context, tx, record.order.id, placed);
       return placed;
     });
     return wait;
@@ -103,7 +103,7 @@ const confirm: Step<SagaContext> = {
       await sagas.passPivot(tx, saga, "commit");
       // Only this saga moves a pending order, and it still held the lease.
       if (!confirmed) throw new Error(`Order ${record.order.id} left pending while its checkout ran`);
-      await keepAnswer(context, tx);
+      await keepAnswer(context, tx, record.order.id, confirmed);
       return confirmed;
     });
     return done;
@@ -122,9 +122,8 @@ export const checkoutSaga: SagaDefinition<SagaContext> = {
   kind: "checkout",
   steps: [reserve, awaitPayment, charge, confirm, commit],
 
-  async finished({ db, sagas, saga }) {
-    // If this is lost, the job asks every step once more and is told that all is done.
-    await db.relaxedTransaction(async (tx) => await sagas.end(tx, saga, "done"));
+  async finished({ sagas, saga }) {
+    await sagas.finish(saga);
   },
 
   async undone(context, refusal) {
@@ -132,8 +131,8 @@ export const checkoutSaga: SagaDefinition<SagaContext> = {
     await db.transaction(async (tx) => {
       const reason = refusal.code.toLowerCase();
       await orders.move(tx, record.order.id, "cancelled", "system", { reason, cancel_reason: reason });
-      await sagas.end(tx, saga, "undone");
-      await keepAnswer(context, tx, refusal);
+      await sagas.undone(tx, saga);
+      await keepAnswer(context, tx, record.order.id, refusal);
     });
   },
 

@@ -30,9 +30,8 @@ const giveBack: Step<SagaContext> = {
 export const closingSaga: SagaDefinition<SagaContext> = {
   kind: "closing",
   steps: [refund, giveBack],
-  async finished({ db, sagas, saga }) {
-    // If this is lost, the job asks every step once more and is told that all is done.
-    await db.relaxedTransaction(async (tx) => await sagas.end(tx, saga, "done"));
+  async finished({ sagas, saga }) {
+    await sagas.finish(saga);
   },
   /** Neither participant refuses these; if one should, an operator has to look. */
   async undone(_context, refusal) {

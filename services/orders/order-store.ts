@@ -44,13 +44,13 @@ interface StatusFields {
   cancel_reason?: string | null;
 }
 
-const RECORD = `
-  SELECT to_jsonb(o) AS order,
-    (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.product_id), '[]')
-       FROM orders.items i WHERE i.order_id = o.id) AS items,
-    (SELECT coalesce(jsonb_agg(to_jsonb(h) - 'order_id' - 'id' ORDER BY h.id), '[]')
-       FROM orders.history h WHERE h.order_id = o.id) AS history
-  FROM orders.orders o WHERE o.id = $1`;
+/** The columns of an {@link OrderRecord}, of an order `o`; its history is in these rows. */
+const recordOf = (history: string) => `
+  to_jsonb(o) AS order,
+  (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.product_id), '[]')
+     FROM orders.items i WHERE i.order_id = o.id) AS items,
+  (SELECT coalesce(jsonb_agg(to_jsonb(h) - 'order_id' - 'id' ORDER BY h.id), '[]')
+     FROM ${history} h WHERE h.order_id = o.id) AS history`;
 
 /** Orders in Postgres. */
 export class OrderStore {
@@ -108,20 +108,17 @@ export class OrderStore {
     return row;
   }
 
-  async record(id: string, tx?: Tx): Promise<OrderRecord | undefined> {
-    return await this.#db.one<OrderRecord>(RECORD, [id], tx);
-  }
-
   /** @throws NotFound if there is none, or it isn't `userId`'s (when given) */
-  async get(id: string, userId?: string, tx?: Tx): Promise<OrderRecord> {
-    const record = await this.record(id, tx);
+  async get(id: string, userId?: string): Promise<OrderRecord> {
+    const sql = `SELECT ${recordOf("orders.history")} FROM orders.orders o WHERE o.id = $1`;
+    const record = await this.#db.one<OrderRecord>(sql, [id]);
     if (!record || (userId !== undefined && record.order.user_id !== userId))
       throw new NotFound({ what: "order", id });
     return record;
   }
 
-  async view(id: string, tx?: Tx): Promise<Order> {
-    const { order, items, history } = await this.get(id, undefined, tx);
+  async view(id: string): Promise<Order> {
+    const { order, items, history } = await this.get(id);
     return orderView(order, items, history);
   }
 
@@ -145,7 +142,8 @@ export class OrderStore {
 
   /**
    * Moves an order to another status, with its history row and its durable event, in the caller's transaction. The
-   * update names the statuses it may come from, so that two movers can't both succeed.
+   * update names the statuses it may come from, so that two movers can't both succeed. (One that waits here for another
+   * would miss that one's row in the history it returns: callers hold the order's lock, or its running saga.)
    * @returns the order as it is now; undefined if its status didn't allow the move
    */
   async move(
@@ -155,19 +153,20 @@ export class OrderStore {
     actor: Actor,
     fields: StatusFields = {},
   ): Promise<OrderRecord | undefined> {
-    const moved = await this.#db.one<{ previous: OrderStatus }>(
+    const moved = await this.#db.one<OrderRecord & { previous: OrderStatus }>(
       `WITH before AS (SELECT id, status FROM orders.orders WHERE id = $1 AND status = ANY($2) FOR UPDATE),
        o AS (
          UPDATE orders.orders o SET status = $3, updated_at = now(),
            cancel_reason = coalesce($4, o.cancel_reason),
            payment_id = coalesce($5, o.payment_id), payment_provider = coalesce($6, o.payment_provider),
            reserved_until = NULL
-         FROM before WHERE o.id = before.id RETURNING o.id
-       ), h AS (
+         FROM before WHERE o.id = before.id RETURNING o.*
+       ), written AS (
          INSERT INTO orders.history (order_id, from_status, to_status, reason, actor)
-         SELECT id, status, $3, $7, $8 FROM before
+         SELECT id, status, $3, $7, $8 FROM before RETURNING *
        )
-       SELECT status AS previous FROM before`,
+       SELECT before.status AS previous, ${recordOf("(TABLE orders.history UNION ALL TABLE written)")}
+       FROM before JOIN o USING (id)`,
       [
         id,
         predecessorsOf(to),
@@ -181,10 +180,10 @@ export class OrderStore {
       tx,
     );
     if (!moved) return undefined;
-    const record = await this.get(id, undefined, tx);
+    const { previous, ...record } = moved;
     this.#countOnCommit(tx, record.order);
     if (to !== "pending")
-      await this.#publish(tx, `order.${to}`, eventData(record, moved.previous, fields.reason ?? null));
+      await this.#publish(tx, `order.${to}`, eventData(record, previous, fields.reason ?? null));
     return record;
   }
 
@@ -198,12 +197,13 @@ export class OrderStore {
 
   /** The order stands and waits for its payment until `until`, in the caller's transaction. */
   async markPlaced(tx: Tx, id: string, until: Date): Promise<OrderRecord> {
-    await this.#db.rows(
-      "UPDATE orders.orders SET reserved_until = $2, updated_at = now() WHERE id = $1 RETURNING id",
+    const record = await this.#db.one<OrderRecord>(
+      `WITH o AS (UPDATE orders.orders SET reserved_until = $2, updated_at = now() WHERE id = $1 RETURNING *)
+       SELECT ${recordOf("orders.history")} FROM o`,
       [id, until],
       tx,
     );
-    const record = await this.get(id, undefined, tx);
+    if (!record) throw new NotFound({ what: "order", id });
     await this.#publish(tx, "order.placed", eventData(record, null, null));
     return record;
   }

@@ -4,6 +4,7 @@ import type { Counting } from "../../lib/metrics.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { CheckoutAnswers } from "./checkout-answers.ts";
 import type { OrderRecord, OrderStore } from "./order-store.ts";
+import { orderView } from "./order-view.ts";
 import type { Refusal } from "./saga.ts";
 import type { SagaRow, SagaStore } from "./saga-store.ts";
 
@@ -31,21 +32,22 @@ export interface SagaContext extends OrdersParts {
   payment?: { id: string; provider: string };
 }
 
-/** Keeps the answer to the request that placed the order, in the transaction that decides it. */
-export async function keepAnswer(context: SagaContext, tx: Tx, refusal?: Refusal): Promise<void> {
-  const { answers, orders, record } = context;
+/**
+ * Keeps the answer to the request that placed the order, in the transaction that decides it.
+ * @param decided the order as it stands now, or why there is none
+ */
+export async function keepAnswer(
+  { answers }: SagaContext,
+  tx: Tx,
+  orderId: string,
+  decided: OrderRecord | Refusal,
+): Promise<void> {
+  if ("order" in decided) {
+    const { order, items, history } = decided;
+    return await answers.keep(tx, orderId, { order: orderView(order, items, history) });
+  }
   // Nothing was bought and the payment provider was away: asking again is what the client should do.
-  if (refusal && refusal.status >= 500) return await answers.free(tx, record.order.id);
-  await answers.keep(tx, record.order.id, async () =>
-    refusal
-      ? {
-          failure: {
-            code: refusal.code,
-            status: refusal.status,
-            message: refusal.message,
-            data: refusal.data,
-          },
-        }
-      : { order: await orders.view(record.order.id, tx) },
-  );
+  if (decided.status >= 500) return await answers.free(tx, orderId);
+  const { step: _step, ...failure } = decided;
+  await answers.keep(tx, orderId, { failure });
 }

@@ -125,10 +125,10 @@ export async function drive<C>(
   const start =
     journal.resumeAt === undefined ? 0 : saga.steps.findIndex((step) => step.name === journal.resumeAt);
   for (const step of saga.steps.slice(start)) {
-    crashPoint(`${saga.kind}.${step.name}.before`);
+    await crashPoint(`${saga.kind}.${step.name}.before`);
     const outcome = await ask(step.name, () => attemptStep(step, context));
     options.onAnswer?.(step.name, outcome.kind === "refused" ? "refused" : "ok");
-    crashPoint(`${saga.kind}.${step.name}.after`);
+    await crashPoint(`${saga.kind}.${step.name}.after`);
     if (outcome.kind === "wait") return { kind: "waiting" };
     if (outcome.kind === "refused") {
       const refusal = refusalOf(step.name, outcome.failure);
@@ -167,10 +167,10 @@ async function undo<C>(
   const last = saga.steps.findIndex((step) => step.name === refusal.step);
   for (const step of mustUndo ? saga.steps.slice(0, last + 1).reverse() : []) {
     if (!step.undo) continue;
-    crashPoint(`${saga.kind}.${step.name}.undo.before`);
+    await crashPoint(`${saga.kind}.${step.name}.undo.before`);
     await ask(`undo ${step.name}`, async () => await step.undo?.(context, refusal));
     onAnswer?.(`undo ${step.name}`, "ok");
-    crashPoint(`${saga.kind}.${step.name}.undo.after`);
+    await crashPoint(`${saga.kind}.${step.name}.undo.after`);
   }
   await saga.undone(context, refusal);
   return { kind: "undone", refusal };

@@ -87,7 +87,7 @@ async function sendCharge(
     parts.metrics.count("molecart_payments_total", { provider: provider.name, outcome });
   let current = payment;
   for (let retries = 0; ; retries++) {
-    crashPoint("payments.charge.before");
+    await crashPoint("payments.charge.before");
     let result: FinalCharge | Unavailable;
     try {
       const { key, order_id: orderId, amount, currency } = current;
@@ -102,7 +102,7 @@ async function sendCharge(
       });
       return current;
     }
-    crashPoint("payments.charge.after");
+    await crashPoint("payments.charge.after");
     count(result.kind);
     if (result.kind !== "unavailable") return await conclude(parts, current, result);
 

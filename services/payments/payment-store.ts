@@ -49,22 +49,15 @@ export class PaymentStore {
    */
   async open(payment: NewPayment): Promise<PaymentState | undefined> {
     const { id, key, order_id, user_id, amount, currency, provider } = payment;
-    return await this.#db.transaction(async (tx) => {
-      await this.#db.rows("SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))", [order_id], tx);
-      return await this.#db.one<PaymentState>(
-        `INSERT INTO payments.payments (id, key, order_id, user_id, amount, currency, provider, check_at)
-         SELECT $1, $2, $3, $4, $5, $6, $7, ${this.#later}
-         WHERE NOT EXISTS (SELECT 1 FROM payments.cancelled_orders WHERE order_id = $3)
-         ON CONFLICT DO NOTHING RETURNING ${this.#columns}`,
-        [id, key, order_id, user_id, amount, currency, provider],
-        tx,
-      );
-    });
+    return await this.#db.one<PaymentState>(
+      `SELECT ${this.#columns} FROM payments.open_attempt($1, $2, $3, $4, $5, $6, $7, ${this.#later})`,
+      [id, key, order_id, user_id, amount, currency, provider],
+    );
   }
 
   /**
    * Leaves a tombstone, so that no attempt of the order begins from now on, and marks the live one: it goes back.
-   * The lock keeps an attempt from beginning between the look for a tombstone and the row (see `open`).
+   * The lock is that of `open_attempt`.
    */
   async cancelOrder(orderId: string, reason: string): Promise<void> {
     await this.#db.transaction(async (tx) => {

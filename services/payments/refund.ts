@@ -34,7 +34,7 @@ export async function sendRefund(
 ): Promise<Refunded> {
   if (refund.status === "succeeded") return { refund, payment: await parts.payments.get(payment.id) };
   const result = await requestRefund(parts, payment, refund, deadline);
-  crashPoint("payments.refund.after");
+  await crashPoint("payments.refund.after");
   switch (result?.kind) {
     case "refunded":
       return await parts.refunds.succeed(refund, result.ref);

@@ -5,15 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { Value } from "typebox/value";
+import { verify } from "../../cli/actions/verify.ts";
 import { InvalidCredentials } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import { authContract, type Principal } from "../../services/auth/auth.contract.ts";
 import { VerifyReport } from "../../services/gateway/gateway.contract.ts";
 import { FakeAudits } from "../helpers/audits.ts";
-import { molecart } from "../helpers/cli.ts";
+import { molecart, molecartEach } from "../helpers/cli.ts";
 import { SECRETS } from "../helpers/env.ts";
 import { fakeService } from "../helpers/fakes.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
+import { act } from "./support.ts";
 
 const { ADMIN_EMAIL, ADMIN_PASSWORD } = SECRETS;
 const ADMIN = { ADMIN_EMAIL, ADMIN_PASSWORD };
@@ -52,6 +54,13 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
+/** The command in this process. */
+async function check(options: { url?: string }, env: Record<string, string>) {
+  const started = performance.now();
+  const ran = await act((io) => verify(options, io), { env });
+  return { ...ran, took: performance.now() - started };
+}
+
 async function listen(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -63,7 +72,7 @@ describe("molecart verify", () => {
   it("says that a shop in order is in order", async () => {
     audits.orders.clear();
     audits.order();
-    const { code, stdout, stderr } = await molecart(["verify", "--url", shop.url], ADMIN);
+    const { code, stdout, stderr } = await check({ url: shop.url }, ADMIN);
     expect(stderr).toBe("");
     expect(code).toBe(0);
     const lines = stdout.trimEnd().split("\n");
@@ -84,7 +93,7 @@ describe("molecart verify", () => {
     const id = audits.order();
     audits.pay(id, { captured: 1 });
     audits.lose("dead", "order.placed", 90);
-    const { code, stdout } = await molecart(["verify", "--url", shop.url], ADMIN);
+    const { code, stdout } = await check({ url: shop.url }, ADMIN);
     audits.undelivered = [];
     expect(code).toBe(1);
     expect(stdout).toMatch(/✗ I2 .*1 row checked, 1 violation\n/);
@@ -114,17 +123,17 @@ describe("molecart verify", () => {
     const { port } = new URL(shop.url);
     const nowhere = "http://127.0.0.1:9";
     const runs = await Promise.all([
-      molecart(["verify"], { ...ADMIN, PORT: port }),
-      molecart(["verify"], { ...ADMIN, MOLECART_URL: shop.url, PORT: "9" }),
-      molecart(["verify", "--url", shop.url], { ...ADMIN, MOLECART_URL: nowhere }),
+      check({}, { ...ADMIN, PORT: port }),
+      check({}, { ...ADMIN, MOLECART_URL: shop.url, PORT: "9" }),
+      check({ url: shop.url }, { ...ADMIN, MOLECART_URL: nowhere }),
     ]);
     expect(runs.map(({ code }) => code)).toEqual([0, 0, 0]);
   });
 
   it("finds the admin in the environment, else where an embedded shop keeps its data", async () => {
     const [kept, given] = await Promise.all([
-      molecart(["verify", "--url", shop.url], { DATA_DIR: dataDir }),
-      molecart(["verify", "--url", shop.url], { DATA_DIR: dataDir, ADMIN_EMAIL, ADMIN_PASSWORD: "another" }),
+      check({ url: shop.url }, { DATA_DIR: dataDir }),
+      check({ url: shop.url }, { DATA_DIR: dataDir, ADMIN_EMAIL, ADMIN_PASSWORD: "another" }),
     ]);
     expect([kept.code, given.code]).toEqual([0, 4]);
   });
@@ -133,7 +142,7 @@ describe("molecart verify", () => {
 describe("molecart verify fails with one sentence and the next step", () => {
   /** What every failure looks like: nothing on stdout, two or three lines on stderr, no stack. */
   function expectSaid(
-    { code, stdout, stderr }: Awaited<ReturnType<typeof molecart>>,
+    { code, stdout, stderr }: Pick<Awaited<ReturnType<typeof molecart>>, "code" | "stdout" | "stderr">,
     expected: number,
     what: RegExp,
   ): void {
@@ -147,7 +156,7 @@ describe("molecart verify fails with one sentence and the next step", () => {
     const server = createServer();
     const url = await listen(server);
     await new Promise((resolve) => server.close(resolve));
-    const run = await molecart(["verify", "--url", url], ADMIN);
+    const run = await check({ url: url }, ADMIN);
     expectSaid(
       run,
       1,
@@ -158,56 +167,55 @@ describe("molecart verify fails with one sentence and the next step", () => {
 
   it("if the shop hangs", async () => {
     const server = createServer((socket) => socket.resume());
-    const run = await molecart(["verify", "--url", await listen(server)], ADMIN);
+    const run = await check({ url: await listen(server) }, ADMIN);
     expectSaid(run, 1, /No shop answers .* \(no answer within 2 s\)/);
     server.close();
   });
 
   it("if something else answers there", async () => {
     const server = createHttpServer((_req, res) => res.end("<html>It works!</html>"));
-    const run = await molecart(["verify", "--url", await listen(server)], ADMIN);
+    const run = await check({ url: await listen(server) }, ADMIN);
     expectSaid(run, 1, /something else answers there/);
     server.close();
     server.closeAllConnections();
   });
 
   it("if the credentials are wrong: 4", async () => {
-    const run = await molecart(["verify", "--url", shop.url], { ADMIN_EMAIL, ADMIN_PASSWORD: "wrong" });
+    const run = await check({ url: shop.url }, { ADMIN_EMAIL, ADMIN_PASSWORD: "wrong" });
     expectSaid(run, 4, /doesn't know admin@molecart.local with this password/);
     expect(run.stderr).not.toContain("wrong\n");
   });
 
   it("if there are none: 4", async () => {
-    const run = await molecart(["verify", "--url", shop.url], { DATA_DIR: join(dataDir, "nothing") });
+    const run = await check({ url: shop.url }, { DATA_DIR: join(dataDir, "nothing") });
     expectSaid(run, 4, /neither ADMIN_EMAIL and ADMIN_PASSWORD nor .*secrets.json/);
   });
 
-  it.each([
-    [["verify", "--nope"], /unknown option/],
-    [["verify", "--url"], /argument missing/],
-    [["verify", "--url", "ftp://shop"], /is not an address/],
-    [["verify", "--url", "shop"], /is not an address/],
-    [["verify", "now"], /too many arguments/],
-    [["verfiy"], /unknown command/],
-  ])("if it is misused: %j", async (args, what) => {
-    expectSaid(await molecart(args, ADMIN), 2, what);
+  it("if it is misused", async () => {
+    const misuses: [string[], RegExp][] = [
+      [["verify", "--nope"], /unknown option/],
+      [["verify", "--url"], /argument missing/],
+      [["verify", "--url", "ftp://shop"], /is not an address/],
+      [["verify", "--url", "shop"], /is not an address/],
+      [["verify", "now"], /too many arguments/],
+      [["verfiy"], /unknown command/],
+    ];
+    const runs = await molecartEach(
+      misuses.map(([args]) => args),
+      ADMIN,
+    );
+    expect(runs).toHaveLength(misuses.length);
+    for (const [index, run] of runs.entries()) expectSaid(run, 2, misuses[index]?.[1] ?? /never/);
   });
 });
 
 describe("molecart --help", () => {
-  it.each([[["--help"]], [["verify", "--help"]], [["help", "verify"]]])(
-    "%j explains, and is no failure",
-    async (args) => {
-      const { code, stdout, stderr } = await molecart(args);
+  it("explains, also to who asks for nothing yet", async () => {
+    const runs = await molecartEach([["--help"], ["verify", "--help"], ["help", "verify"], []]);
+    for (const { code, stdout, stderr } of runs) {
       expect([code, stderr]).toEqual([0, ""]);
       expect(stdout).toMatch(/^Usage: molecart/);
-    },
-  );
-
-  it("is what one gets who asks for nothing, as a misuse", async () => {
-    const { code, stderr } = await molecart([]);
-    expect(code).toBe(2);
-    expect(stderr).toMatch(/^Usage: molecart/);
+    }
   });
 
   it("doesn't wait for what the commands need", async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { parseMetrics, sampleValue } from "../../cli/lib/prometheus.ts";
 import { newId } from "../../lib/ids.ts";
 import { SANDBOX_SIGNATURE, signSandboxWebhook } from "../../services/payments/providers/sandbox-webhook.ts";
 import { adminToken, eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
@@ -8,7 +9,7 @@ import { SECRETS } from "../helpers/env.ts";
 import { broken, settled } from "../helpers/invariants.ts";
 import { haveServers } from "../helpers/servers.ts";
 
-/** Where money is: a provider that says nothing, webhooks of all kinds, time that runs out. */
+/** Where money is: a provider that says nothing, webhooks of all kinds, time that runs out, a compensation that can't be done. */
 
 const LAYOUT = {
   gateway: "gateway",
@@ -152,4 +153,52 @@ const RESERVATION_TTL = 4;
     await settled(cluster);
     expect(await broken(cluster, new ClientLog(() => []), admin)).toEqual([]);
   });
+
+  it("parks a compensation that keeps failing, counts it, and undoes the order when it is redriven", async () => {
+    const product_id = await givenStock();
+    // The books refuse to take a cancellation, for as long as nobody mends them.
+    await cluster.sql(
+      `CREATE FUNCTION payments.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken'; END $$`,
+    );
+    await cluster.sql(
+      "CREATE TRIGGER broken BEFORE INSERT ON payments.cancelled_orders FOR EACH ROW EXECUTE FUNCTION payments.broken()",
+    );
+    const key = "never-undone";
+    const buying = { key, payment_method: "pm_card_chargeDeclined" };
+    const entry = await log.order(user, [{ product_id, quantity: 1 }], buying);
+    expect(entry.said).toEqual(["504 ORDER_OUTCOME_UNKNOWN"]);
+    const sagas = (state: string) =>
+      send(cluster, "GET", `/api/admin/sagas?state=${state}`, undefined, { token: admin });
+    await eventually(async () => (await sagas("compensating")).at("pagination", "total") === 1);
+    // An hour of further tries, in no time.
+    await cluster.sql("UPDATE orders.sagas SET attempts = 39 WHERE state = 'compensating'");
+    // Not by the total, which is counted a moment after the page was read.
+    const parked = await eventually(async () => {
+      const answer = await sagas("parked");
+      return answer.at("sagas", 0) !== undefined && answer;
+    }, 60_000);
+    const order = String(parked.at("sagas", 0, "order_id"));
+    const verify = () => send(cluster, "GET", "/api/admin/verify", undefined, { token: admin });
+    const report = JSON.stringify((await verify()).body);
+    expect(report).toContain("is parked: its saga gave up and waits for an operator");
+    // A node's figures are kept for 15 s: each is asked for them once here.
+    const counted = async (node: string) => {
+      const metrics = await fetch(`${cluster.probe(node)}/metrics`);
+      return sampleValue(parseMetrics(await metrics.text()), "molecart_sagas_parked");
+    };
+    expect(await counted("orders-1")).toBe(1);
+    // Nothing was guessed: the stock is still set aside.
+    expect(
+      await cluster.sql("SELECT reserved FROM inventory.levels WHERE product_id = $1", [product_id]),
+    ).toEqual([{ reserved: 1 }]);
+
+    await cluster.sql("DROP FUNCTION payments.broken CASCADE");
+    const redriven = await send(cluster, "POST", `/api/admin/sagas/${order}/redrive`, {}, { token: admin });
+    expect(redriven.body).toMatchObject({ state: "undone" });
+    expect(await counted("orders-2")).toBe(0);
+    await log.order(user, [{ product_id, quantity: 1 }], buying);
+    tell("a compensation that keeps failing", log, `last error: ${parked.at("sagas", 0, "last_error")}`);
+    expect(entry.said).toEqual(["504 ORDER_OUTCOME_UNKNOWN", "402 PAYMENT_DECLINED"]);
+    await expectSound();
+  }, 120_000);
 });

@@ -10,16 +10,34 @@ export interface Run {
 }
 
 /** Runs `molecart` as a user does, in a process of its own, with nothing of the test's environment but PATH. */
-export async function molecart(
+export function molecart(
   args: readonly string[],
   env: Record<string, string> = {},
   nodeOptions: readonly string[] = [],
   /** Ends it as `kill -9` does. */
   kill?: AbortSignal,
 ): Promise<Run> {
+  return runNode([...nodeOptions, "cli/molecart.ts", ...args], env, kill);
+}
+
+/** Runs command lines of `molecart` one after the other, with the process and its start shared. */
+export async function molecartEach(
+  lines: readonly (readonly string[])[],
+  env: Record<string, string> = {},
+): Promise<Run[]> {
+  const { code, stdout, stderr } = await runNode(["test/helpers/cli-batch.ts", JSON.stringify(lines)], env);
+  if (code !== 0) throw new Error(`The command lines were not run: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+async function runNode(
+  args: readonly string[],
+  env: Record<string, string>,
+  kill?: AbortSignal,
+): Promise<Run> {
   const started = performance.now();
   const { PATH = "" } = process.env;
-  const child = spawn(process.execPath, [...nodeOptions, "cli/molecart.ts", ...args], {
+  const child = spawn(process.execPath, args, {
     // No login of whoever runs the tests.
     env: { PATH, XDG_CONFIG_HOME: "/nonexistent", ...env },
     stdio: ["ignore", "pipe", "pipe"],

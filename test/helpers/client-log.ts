@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { isNativeError } from "node:util/types";
 import { type Answer, send, type TestUser } from "./client.ts";
 import type { Shop } from "./shop.ts";
 
@@ -168,9 +169,10 @@ export class ClientLog {
   }
 }
 
+/** `ECONNREFUSED`, or what else there is. Not by `instanceof`: Jest's realm has another `Error` than `fetch`. */
 function reasonOf(error: unknown): string {
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  if (!(cause instanceof Error)) return String(cause);
+  const cause = isNativeError(error) && isNativeError(error.cause) ? error.cause : error;
+  if (!isNativeError(cause)) return String(cause);
   return "code" in cause && typeof cause.code === "string" ? cause.code : cause.name;
 }
 

@@ -22,6 +22,9 @@ export interface Load {
   stop: () => Promise<void>;
 }
 
+/** ms until a buyer who gave up on an order begins another: who was told to come later doesn't order on at once. */
+const PAUSE_AFTER_FAILURE = 1_000;
+
 /**
  * Buyers who order one thing after the other, each of two products: every eighth order with a card that is declined,
  * every fifth buyer one who doesn't ask again after a failure.
@@ -46,11 +49,11 @@ export function startLoad(
         product_id: products[n % products.length] ?? 0,
         quantity: 1,
       }));
-      await log.order(user, items, {
+      const { outcome } = await log.order(user, items, {
         payment_method: turn % 8 === 7 ? "pm_card_chargeDeclined" : "pm_card_visa",
         patience: index % 5 === 4 ? 0 : patience,
       });
-      await delay(pause);
+      await delay(outcome === "unknown" ? Math.max(pause, PAUSE_AFTER_FAILURE) : pause);
     }
   };
   const look = async (user: TestUser | undefined) => {

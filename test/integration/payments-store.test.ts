@@ -8,16 +8,18 @@ import { eventually } from "../helpers/client.ts";
 import { TEST_ENV } from "../helpers/env.ts";
 import { createDatabase } from "../helpers/shop.ts";
 
-/** Stops inside each transaction that inserts a payment, until it is told to go on. */
+/** Stops before the end of each transaction that runs such a statement, until it is told to go on. */
 class Pausing extends Database {
-  readonly inserted: Promise<void>;
+  readonly done: Promise<void>;
   readonly goOn: () => void;
+  readonly #statement: string;
   readonly #reached: () => void;
   readonly #released: Promise<void>;
 
-  constructor(db: Database) {
+  constructor(db: Database, statement: string) {
     super(db.sequelize);
-    [this.inserted, this.#reached] = gate();
+    this.#statement = statement;
+    [this.done, this.#reached] = gate();
     [this.#released, this.goOn] = gate();
   }
 
@@ -26,11 +28,11 @@ class Pausing extends Database {
     values: readonly unknown[] = [],
     tx?: Tx,
   ): Promise<R[]> {
+    if (!text.includes(this.#statement)) return await super.rows<R>(text, values, tx);
+    if (!tx) return await this.transaction((own) => this.rows<R>(text, values, own));
     const rows = await super.rows<R>(text, values, tx);
-    if (text.includes("INSERT INTO payments.payments")) {
-      this.#reached();
-      await this.#released;
-    }
+    this.#reached();
+    await this.#released;
     return rows;
   }
 }
@@ -72,6 +74,15 @@ async function opened(payment = attempt()) {
   return row;
 }
 
+/** Whether one statement waits for an order's lock. */
+async function somebodyWaits(): Promise<boolean> {
+  const waiting = await db.rows(
+    `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+  );
+  return waiting.length === 1;
+}
+
 describe("open", () => {
   test("begins one attempt of an order, however many try at once", async () => {
     const orderId = newId();
@@ -80,23 +91,30 @@ describe("open", () => {
   });
 
   test("and a tombstone never miss each other: one that comes between waits, and then marks the attempt", async () => {
-    const pausing = new Pausing(db);
+    const pausing = new Pausing(db, "payments.open_attempt");
     const payment = attempt();
     const opening = new PaymentStore(pausing, 1_000).open(payment);
-    await pausing.inserted;
+    await pausing.done;
     const cancelling = store.cancelOrder(payment.order_id, "x");
-    await eventually(async () => {
-      const waiting = await db.rows(
-        `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-      );
-      return waiting.length === 1;
-    });
+    await eventually(somebodyWaits);
     pausing.goOn();
     expect(await opening).toMatchObject({ status: "processing", cancelled: false });
     await cancelling;
     expect(await store.get(payment.id)).toMatchObject({ status: "processing", cancelled: true });
     expect(await store.open(attempt(payment.order_id, 2))).toBeUndefined();
+  });
+
+  test("waits for a tombstone under way, and then doesn't begin", async () => {
+    const pausing = new Pausing(db, "INSERT INTO payments.cancelled_orders");
+    const payment = attempt();
+    const cancelling = new PaymentStore(pausing, 1_000).cancelOrder(payment.order_id, "x");
+    await pausing.done;
+    const opening = store.open(payment);
+    await eventually(somebodyWaits);
+    pausing.goOn();
+    await cancelling;
+    expect(await opening).toBeUndefined();
+    expect(await store.byKey(payment.key)).toBeUndefined();
   });
 });
 
