@@ -15,6 +15,8 @@ export interface ReplOptions extends ShopOptions {
   input?: boolean;
 }
 
+const HINT = "help lists what there is, exit leaves.";
+
 /** Opens a REPL on a shop: as a node of its cluster, or over its REST API. @returns the exit code */
 export async function repl(options: ReplOptions, io: Io): Promise<number> {
   return options.nats === undefined || options.nats === false
@@ -32,7 +34,7 @@ async function overRest(options: ReplOptions, io: Io): Promise<number> {
   // Who calls is in the client's token: the gateway sees to it.
   const says = session ? session.email : GUEST.says;
   try {
-    io.say(`Calls go over REST to ${url}, as ${says}. help lists what there is, exit leaves.`);
+    io.say(`Over REST at ${url}, as ${says}.\n${HINT}`);
     return await runRepl(
       {
         broker,
@@ -65,9 +67,8 @@ async function asNode(options: ReplOptions, nats: string | true, io: Io): Promis
     const broker = await joinCluster(servers, io.env);
     try {
       const others = othersOf(broker);
-      io.say(
-        `${broker.nodeID} has joined ${others === 1 ? "1 node" : `${others} nodes`}; calls are made as ${identity.says}. help lists what there is, exit leaves.`,
-      );
+      const nodes = others === 1 ? "1 node" : `${others} nodes`;
+      io.say(`${broker.nodeID} has joined ${nodes}, as ${identity.says}.\n${HINT}`);
       const { says, isAdmin } = identity;
       const identify = async () => {
         const accessToken = await identity.token();

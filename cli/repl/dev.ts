@@ -38,7 +38,7 @@ async function openRepl(broker: ServiceBroker, io: Io): Promise<number> {
   const url = urlOf(broker, io.env);
   const identity = isGuest ? GUEST : await logInHere(url, io);
   try {
-    io.say(`${url} · calls are made as ${identity.says} · help lists what there is, exit stops the shop`);
+    io.say(`At ${url}, as ${identity.says}.\nhelp lists what there is, exit stops the shop.`);
     const { says, isAdmin } = identity;
     const identify = async () => {
       const token = await identity.token();

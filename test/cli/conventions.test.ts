@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { resolve } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type { Command } from "commander";
@@ -76,6 +78,8 @@ const TABLE: Record<string, Row> = {
   login: { line: "--email a@example.com --password-stdin", needs: "nothing", elsewhere: true },
   logout: { line: "", needs: "nothing", elsewhere: true },
 };
+
+const GUIDE = readFileSync(resolve(import.meta.dirname, "../../docs/cli.md"), "utf8");
 
 interface Ran {
   code: unknown;
@@ -267,6 +271,10 @@ function isJson(text: string): boolean | string {
   };
   return text !== "" && (parses(text) || text.trimEnd().split("\n").every(parses)) ? true : text;
 }
+
+it.each(rows)("docs/cli.md shows molecart %s", (path) => {
+  expect(GUIDE).toMatch(new RegExp(`molecart ${path}\\b`));
+});
 
 describe("misused", () => {
   it.each([

@@ -78,7 +78,7 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
       customer,
     );
     expect([code, stdout]).toEqual([1, ""]);
-    const [hello, ...answers] = stderr.trimEnd().split("\n");
+    const [hello, , ...answers] = stderr.trimEnd().split("\n");
     expect(hello).toContain("(customer)");
     expect(answers).toEqual(REFUSED.map(([, refusal]) => expect.stringContaining(refusal)));
   });
