@@ -10,6 +10,7 @@ import { type BrokerOptions, type Context, ServiceBroker } from "moleculer";
 import { installCalls } from "../lib/calling.ts";
 import { failureCode } from "../lib/errors.ts";
 import { CIRCUIT_BREAKER, HEARTBEAT } from "../lib/resilience.ts";
+import { Seal } from "../lib/seal.ts";
 import { NatsTransporter } from "../lib/transporter.ts";
 import { haveServers, startServer } from "../test/helpers/servers.ts";
 
@@ -32,7 +33,10 @@ interface Variant {
 
 const stock = (url: string): BrokerOptions => ({ transporter: { type: "NATS", options: { url } } });
 const own = (url: string): BrokerOptions => ({
-  transporter: new NatsTransporter({ servers: [url.slice("nats://".length)] }),
+  transporter: new NatsTransporter(
+    { servers: [url.slice("nats://".length)] },
+    new Seal(["a-secret-of-this-benchmark-and-no-other"]),
+  ),
 });
 
 const VARIANTS: Variant[] = [

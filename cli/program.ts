@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { EXIT } from "./lib/errors.ts";
 import { allowClosedPipe } from "./lib/io.ts";
+import { type Surroundings, within } from "./lib/run.ts";
 
 interface Entry {
   name: string;
@@ -84,6 +85,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/chaos.ts")).chaosCommand,
   },
   {
+    name: "repl",
+    summary: "call any action by hand, as yourself: over REST, or as a node of the cluster",
+    load: async () => (await import("./commands/repl.ts")).replCommand,
+  },
+  {
     name: "doctor",
     summary: "find what is wrong on this machine, and say what to do",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,
@@ -121,9 +127,12 @@ export const COMMANDS: readonly Entry[] = [
 ];
 
 /** @param wanted says which commands are given their options */
-export async function buildProgram(wanted: (name: string) => boolean): Promise<Command> {
+export async function buildProgram(
+  wanted: (name: string) => boolean,
+  { stdout, stderr }: Pick<Surroundings, "stdout" | "stderr"> = process,
+): Promise<Command> {
   const program = new Command("molecart")
-    .description(packageJson.description)
+    .description("Run a Molecart shop from the terminal: screens for people, lines and JSON for scripts.")
     .version(packageJson.version)
     .showHelpAfterError("(add --help for what there is)")
     .addHelpText(
@@ -133,7 +142,11 @@ export async function buildProgram(wanted: (name: string) => boolean): Promise<C
         "\nExit codes: 0 ok, 1 failed, 2 misused or cancelled, 4 not logged in.",
     )
     // One line for what is wrong and what may have been meant, one for the next step.
-    .configureOutput({ outputError: (text, write) => write(text.replace("\n(Did", " (Did")) })
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+      outputError: (text, write) => write(text.replace("\n(Did", " (Did")),
+    })
     .exitOverride();
   for (const { name, summary, load } of COMMANDS) {
     const command = program.command(name).description(summary);
@@ -142,18 +155,20 @@ export async function buildProgram(wanted: (name: string) => boolean): Promise<C
   return program;
 }
 
-/** Runs the command line and sets the exit code. */
-export async function main(argv: readonly string[]): Promise<void> {
+/** Runs the command line there and sets its exit code. */
+export async function main(argv: readonly string[], where: Surroundings = process): Promise<void> {
   // The program itself has no options that take a value: the first of the other words names the command.
   const words = argv.slice(2).filter((word) => !word.startsWith("-"));
   const name = words[0] === "help" ? words[1] : words[0];
-  const program = await buildProgram((one) => one === name);
-  allowClosedPipe();
+  const program = await buildProgram((one) => one === name, where);
+  allowClosedPipe(where);
+  // Who doesn't know yet what there is asked for nothing wrong.
+  if (argv.length === 2) return program.outputHelp();
   try {
-    await program.parseAsync(argv);
+    await within(where, async () => await program.parseAsync(argv));
   } catch (error) {
     // Commander has said what is wrong, or printed the help that was asked for.
     if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.misuse;
+    where.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.misuse;
   }
 }

@@ -17,6 +17,7 @@ import { probesOf } from "./probes.ts";
 import { collectProcessFigures } from "./process-figures.ts";
 import { resilienceOptions } from "./resilience.ts";
 import { provideConfig } from "./runtime.ts";
+import { Seal } from "./seal.ts";
 import { RedisCacher } from "./stores/redis-cacher.ts";
 import { closeShared } from "./stores/shared.ts";
 import { logFields } from "./tracing/scope.ts";
@@ -42,7 +43,8 @@ interface NodeOptions {
 
 /** Moleculer's options for one node, all from the configuration. The tests and moleculer.config.ts both use it. */
 export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): BrokerOptions {
-  const transporter = config.NATS_URL.length > 0 ? new NatsTransporter(natsOptions(config)) : null;
+  const transporter =
+    config.NATS_URL.length > 0 ? new NatsTransporter(natsOptions(config), sealOf(config)) : null;
   const probes = probesOf(config);
   return {
     namespace: config.NAMESPACE,
@@ -100,6 +102,12 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       await afterStop?.();
     },
   };
+}
+
+/** A node of the shop without a secret would take every packet for one of ours. */
+function sealOf({ CLUSTER_SECRET }: Config): Seal {
+  if (CLUSTER_SECRET.length === 0) throw new Error("A node of a cluster needs CLUSTER_SECRET.");
+  return new Seal(CLUSTER_SECRET);
 }
 
 function installMetrics(broker: ServiceBroker, config: Config): void {

@@ -1,5 +1,6 @@
 import { EnvError, makeValidator } from "envalid";
 import { hasTwoPlaces, type MinorUnits, toMinor } from "./money.ts";
+import { GUEST_PREFIX } from "./seal.ts";
 import { isServiceName, SERVICE_NAMES } from "./service-names.ts";
 
 /** How one variable is read and checked; what an {@link EnvError} says follows the variable's name. */
@@ -58,6 +59,20 @@ export const rateLimit = makeValidator<number>((input) => {
 
 export const secret = makeValidator<string>((input) => {
   if (input.length < 32) throw new EnvError("must have at least 32 characters");
+  return input;
+});
+
+/** Several while one is replaced by another. */
+export const secrets = makeValidator<string[]>((input) => {
+  const values = input.split(",").map((part) => part.trim());
+  for (const value of values)
+    if (value.length < 32)
+      throw new EnvError("must have at least 32 characters; several are separated by commas");
+  return values;
+});
+
+export const nodeId = makeValidator<string>((input) => {
+  if (input.startsWith(GUEST_PREFIX)) throw new EnvError(`must not begin with ${GUEST_PREFIX}`);
   return input;
 });
 

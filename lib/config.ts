@@ -4,11 +4,13 @@ import {
   integer,
   list,
   mongoUrl,
+  nodeId,
   origins,
   pairs,
   rateLimit,
   seconds,
   secret,
+  secrets,
   services,
 } from "./config-values.ts";
 import { withFiles } from "./env-files.ts";
@@ -50,7 +52,8 @@ const SPEC = {
   HOST: host({ default: "127.0.0.1" }),
   SERVICES: services({ default: [] }),
   NAMESPACE: str({ default: "molecart" }),
-  NODE_ID: str({ default: "" }),
+  NODE_ID: nodeId({ default: "" }),
+  CLUSTER_SECRET: secrets({ default: [] }),
   NATS_URL: list({ default: [] }),
   NATS_USER: str({ default: "" }),
   NATS_PASSWORD: str({ default: "" }),
@@ -237,9 +240,32 @@ function missing(values: Values): string[] {
   const signs = runs("auth") || (runs("payments") && SANDBOX_WEBHOOK_SECRET === undefined);
   return [
     ...(usesDatabase && DATABASE_URL === "" ? ["DATABASE_URL is required"] : []),
+    ...(values.NATS_URL.length > 0 && values.CLUSTER_SECRET.length === 0
+      ? ["CLUSTER_SECRET is required with NATS_URL (32 characters or more, the same on every node)"]
+      : []),
     ...(signs && JWT_SECRET === undefined ? ["JWT_SECRET is required (32 characters or more)"] : []),
   ];
 }
+
+/** What a guest node of a cluster needs to know (lib/seal.ts): no secret but NATS' own. @throws ConfigError */
+export function guestConfig(
+  env: NodeJS.ProcessEnv,
+): Pick<Config, "NAMESPACE" | "REQUEST_TIMEOUT"> & NatsConfig {
+  return clean(env);
+}
+
+/** How a node reaches NATS. */
+export type NatsConfig = Pick<
+  Config,
+  | "NODE_ID"
+  | "NATS_URL"
+  | "NATS_USER"
+  | "NATS_PASSWORD"
+  | "NATS_TOKEN"
+  | "NATS_TLS_CA"
+  | "NATS_TLS_CERT"
+  | "NATS_TLS_KEY"
+>;
 
 /** Where the stores are. */
 export type StoresConfig = Pick<

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Errors, type Packet, Transporters } from "moleculer";
 import { type ConnectionOptions, createInbox, Events, type Msg, type NatsConnection } from "nats";
-import type { Config } from "./config.ts";
+import type { NatsConfig } from "./config.ts";
+import { guestPacket, type Seal } from "./seal.ts";
 
 /** Says on a reply subject that nobody was there to take a request. */
 const NO_RESPONDERS = 503;
@@ -11,9 +12,11 @@ const MAX_HELD = 10_000;
 const LOOK_EVERY = 500;
 /** ms that a stopping node gives its last messages to leave. */
 const FAREWELL = 1_000;
+/** ms between two complaints about strangers. */
+const COMPLAIN_EVERY = 60_000;
 
 /** How the configuration says to connect: servers, who we are, TLS; for ever, and quick to see a dead connection. */
-export function natsOptions(config: Config): ConnectionOptions {
+export function natsOptions(config: NatsConfig): ConnectionOptions {
   const urls = config.NATS_URL.map((url) => new URL(url.includes("://") ? url : `nats://${url}`));
   const named = urls.find(({ username }) => username !== "");
   const user = config.NATS_USER || decodeURIComponent(named?.username ?? "");
@@ -51,6 +54,8 @@ export function natsOptions(config: Config): ConnectionOptions {
  *   asked in the same way, so that a call whose node died fails within a second.
  * - While the connection is down, requests are refused instead of vanishing in a buffer; answers are held and sent when
  *   it is back. After that all nodes tell each other of themselves at once.
+ *
+ * And it knows who belongs to the cluster: packets are sealed, and what comes without a seal is a guest's (lib/seal.ts).
  */
 export class NatsTransporter extends Transporters.NATS {
   readonly #inbox = createInbox();
@@ -58,9 +63,12 @@ export class NatsTransporter extends Transporters.NATS {
   /** The requests that were unanswered at the last look. */
   #owed: string[] = [];
   #held: [topic: string, data: Buffer][] = [];
+  readonly #seal: Seal;
+  #complainAt = 0;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions, seal: Seal) {
     super({ ...options });
+    this.#seal = seal;
   }
 
   /** A round trip to the server. @throws if the connection is down */
@@ -85,7 +93,7 @@ export class NatsTransporter extends Transporters.NATS {
     // By now those who asked have had the time to reconnect as well.
     const held = this.#held;
     this.#held = [];
-    for (const [topic, data] of held) await super.send(topic, data);
+    for (const [topic, data] of held) await this.send(topic, data);
   }
 
   async #watch(): Promise<void> {
@@ -111,7 +119,35 @@ export class NatsTransporter extends Transporters.NATS {
     else await super.prepublish(packet);
   }
 
-  override async send(topic: string, data: Buffer, meta?: { packet?: Packet.Packet<Packet.PacketPayload> }) {
+  override receive(kind: string, packet: Buffer): Promise<void> | void {
+    const { data, isOurs } = this.#seal.open(kind, packet);
+    if (isOurs || !this.#seal.isNode) return super.receive(kind, data);
+    const left = guestPacket(kind, data);
+    if (left) return super.receive(kind, left);
+    this.#complain(kind, data);
+  }
+
+  /** A node with another secret, most likely. */
+  #complain(kind: string, data: Buffer): void {
+    const now = performance.now();
+    if (now < this.#complainAt) return;
+    this.#complainAt = now + COMPLAIN_EVERY;
+    const [, sender] = /"sender":"([\w:.-]{1,80})"/.exec(data.toString()) ?? [];
+    this.logger.warn(
+      "A packet without this cluster's seal is dropped: does its node have our CLUSTER_SECRET?",
+      {
+        kind,
+        sender,
+      },
+    );
+  }
+
+  override async send(
+    topic: string,
+    packed: Buffer,
+    meta?: { packet?: Packet.Packet<Packet.PacketPayload> },
+  ) {
+    const data = this.#seal.close(this.#kindOf(topic), packed);
     const packet = meta?.packet;
     const reply =
       packet?.type === "REQ" && "id" in packet.payload
@@ -121,6 +157,12 @@ export class NatsTransporter extends Transporters.NATS {
           : undefined;
     if (reply) this.#nats.publish(topic, data, { reply: `${this.#inbox}.${reply}` });
     else await super.send(topic, data);
+  }
+
+  /** `REQ` of `MOL-shop.REQ.orders-1`, and of the balanced `MOL-shop.REQB.orders.get`. */
+  #kindOf(topic: string): string {
+    const [kind = ""] = topic.slice(this.prefix.length + 1).split(".", 1);
+    return kind === "REQB" || kind === "EVENTB" ? kind.slice(0, -1) : kind;
   }
 
   /** Pings each node that owed us an answer at the last look, and still does: what it says is of no interest. */

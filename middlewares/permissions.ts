@@ -1,7 +1,9 @@
 import type { Context, Middleware, Service } from "moleculer";
-import type { Permission } from "../lib/contract.ts";
-import { Forbidden, Unauthenticated } from "../lib/errors.ts";
-import type { Meta } from "../lib/meta.ts";
+import { call } from "../lib/call.ts";
+import type { ActionSpec, Permission } from "../lib/contract.ts";
+import { Forbidden, InvalidToken, Unauthenticated } from "../lib/errors.ts";
+import { type Meta, personMeta } from "../lib/meta.ts";
+import { isGuest } from "../lib/seal.ts";
 import { specOf } from "./contract.ts";
 
 /** Whether `permissions` let this person in; null or undefined is a guest. */
@@ -11,29 +13,59 @@ export function mayPersonCall(permissions: readonly Permission[], user: Meta["us
   return permissions.includes("user") || (permissions.includes("admin") && user.role === "admin");
 }
 
+/** It tells a node's whole configuration, passwords of its servers included. */
+const OPTIONS = "$node.options";
+
 /**
- * Enforces each action's `permissions`, on the node that runs it, whoever calls: the gateway, another service or the
- * REPL. An action that declares none is refused to everybody but Moleculer's own (`$node.*`).
+ * Enforces each action's `permissions`, on the node that runs it, whoever calls: the gateway, another service, the REPL,
+ * or a guest node (lib/seal.ts), whose requests are those of the person whose token they carry. An action that declares
+ * none is refused to everybody but Moleculer's own (`$node.*`), which a guest node's admin may ask, too.
  */
 export function permissionsMiddleware(): Middleware {
   return {
     name: "Permissions",
     localAction(next, action) {
       const name = action.name ?? "";
-      if (name.startsWith("$")) return next;
       const spec = specOf(name);
+      const isOwn = name.startsWith("$");
       // The gateway's HTTP entry is a private action of moleculer-web and gets its requests from nobody but itself.
-      if (!spec) return action.visibility === "private" ? next : () => Promise.reject(new Forbidden({}));
-      const { permissions } = spec;
-      if (permissions.includes("public")) return next;
+      const isOpen = isOwn || (!spec && action.visibility === "private");
       return function (this: Service, ctx: Context<unknown, Meta>) {
-        const { user } = ctx.meta;
+        if (isGuest(ctx.nodeID)) {
+          const permissions = isOwn && name !== OPTIONS ? ADMIN : permissionsForGuests(spec);
+          return identify(ctx).then((user) => admit(permissions, user) ?? next.call(this, ctx));
+        }
+        if (isOpen) return next.call(this, ctx);
+        if (!spec) return Promise.reject(new Forbidden({}));
         // A person's request comes through the gateway, or from no service at all (the REPL).
         const byService = ctx.caller !== null && !(ctx.caller === "gateway" && spec.rest !== undefined);
-        if (permissions.includes("service") && byService) return next.call(this, ctx);
-        if (mayPersonCall(permissions, user)) return next.call(this, ctx);
-        return Promise.reject(user ? new Forbidden({}) : new Unauthenticated({}));
+        if (byService && spec.permissions.includes("service")) return next.call(this, ctx);
+        return admit(spec.permissions, ctx.meta.user) ?? next.call(this, ctx);
       };
     },
   };
+}
+
+const ADMIN: readonly Permission[] = ["admin"];
+
+/** Who logs in does so at the gateway, which counts how often that fails. */
+function permissionsForGuests(spec: ActionSpec | undefined): readonly Permission[] {
+  return spec && spec.rateClass !== "auth" ? spec.permissions : [];
+}
+
+/** The person behind a guest node's request; null for nobody. @throws InvalidToken if the token is not good (any more) */
+async function identify(ctx: Context<unknown, Meta>): Promise<Meta["user"]> {
+  const { accessToken: token, ...meta } = personMeta(ctx.meta);
+  ctx.meta = meta;
+  if (token === undefined) return null;
+  const user = await call(ctx, "auth.resolve", { token });
+  if (!user) throw new InvalidToken({});
+  ctx.meta.user = user;
+  return user;
+}
+
+/** @returns undefined for who may call */
+function admit(permissions: readonly Permission[], user: Meta["user"]): Promise<never> | undefined {
+  if (mayPersonCall(permissions, user)) return undefined;
+  return Promise.reject(user ? new Forbidden({}) : new Unauthenticated({}));
 }

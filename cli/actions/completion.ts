@@ -9,9 +9,13 @@ interface Node {
   words: { word: string; summary: string }[];
 }
 
-/** Prints a completion script for `bash`, `zsh` or `fish`. @returns the exit code */
-export async function completion(shell: string, io: Io): Promise<number> {
+/** Prints a completion script for `bash`, `zsh` or `fish`, or what it is made of. @returns the exit code */
+export async function completion(shell: string, options: { json?: boolean }, io: Io): Promise<number> {
   const nodes = nodesOf(await buildProgram(() => true), "");
+  if (options.json) {
+    io.printJson(Object.fromEntries(nodes.map(({ path, words }) => [path, words.map(({ word }) => word)])));
+    return EXIT.ok;
+  }
   io.print(shell === "fish" ? fish(nodes) : shell === "zsh" ? zsh(nodes) : bash(nodes));
   return EXIT.ok;
 }

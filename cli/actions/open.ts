@@ -7,9 +7,13 @@ import { openShop, type ShopOptions } from "../lib/session.ts";
 const OPENERS: Partial<Record<NodeJS.Platform, string>> = { darwin: "open", linux: "xdg-open" };
 
 /** Prints where the API's description is and, where somebody sits, has the browser open it. @returns the exit code */
-export async function openDocs(options: ShopOptions, io: Io): Promise<number> {
+export async function openDocs(options: ShopOptions & { json?: boolean }, io: Io): Promise<number> {
   const { url } = await openShop(options, io);
   const address = new URL("/api/docs", url).href;
+  if (options.json) {
+    io.printJson({ url: address });
+    return EXIT.ok;
+  }
   io.print(address);
   const opener = OPENERS[process.platform];
   if (io.canAsk && io.canDraw && opener) {

@@ -17,7 +17,7 @@ listen at PORT (8080) and the ports after it. Ctrl-C stops all of it.
 
 In a second terminal, \`npm run molecart -- health\`, and \`npm run molecart -- chaos\` to break it.`;
 
-allowClosedPipe();
+allowClosedPipe(process);
 const args = process.argv.slice(2);
 if (args.includes("--help") || args.includes("-h")) {
   process.stdout.write(`${HELP}\n`);

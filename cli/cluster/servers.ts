@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Config } from "../../lib/config.ts";
 import { keptSecrets } from "../../lib/embedded.ts";
@@ -121,10 +122,13 @@ async function openMongo(
 
 /** All nodes need the same secrets: those of the environment, else those of an embedded shop. */
 async function secretsFor(config: Config, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
-  if (env.JWT_SECRET || env.JWT_SECRET_FILE) return {};
+  // Good for as long as the cluster: whoever is to join it gives one of his own.
+  const cluster: Record<string, string> =
+    config.CLUSTER_SECRET.length > 0 ? {} : { CLUSTER_SECRET: randomBytes(48).toString("base64url") };
+  if (env.JWT_SECRET || env.JWT_SECRET_FILE) return cluster;
   const { secrets, isNew } = await keptSecrets(config.DATA_DIR);
   const { ADMIN_EMAIL, ADMIN_PASSWORD, ...others } = secrets;
-  if (env.ADMIN_PASSWORD) return others;
+  if (env.ADMIN_PASSWORD) return { ...others, ...cluster };
   if (isNew) tell("Admin", `${ADMIN_EMAIL}, password ${ADMIN_PASSWORD} (kept in ${config.DATA_DIR})`);
-  return { ...secrets };
+  return { ...secrets, ...cluster };
 }

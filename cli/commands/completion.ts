@@ -1,4 +1,5 @@
 import { Argument, type Command } from "commander";
+import { examples } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 export function completionCommand(command: Command): void {
@@ -6,14 +7,18 @@ export function completionCommand(command: Command): void {
     .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
     .addHelpText(
       "after",
-      '\nExamples:\n  bash  eval "$(molecart completion bash)"           in ~/.bashrc' +
-        '\n  zsh   eval "$(molecart completion zsh)"            in ~/.zshrc, after compinit' +
-        "\n  fish  molecart completion fish > ~/.config/fish/completions/molecart.fish",
+      examples(
+        "completion fish > ~/.config/fish/completions/molecart.fish",
+        "completion bash --json | jq .order",
+      ) +
+        '\n\nIn ~/.bashrc: eval "$(molecart completion bash)". In ~/.zshrc, after compinit: eval "$(molecart completion zsh)".',
     )
-    .action(async (shell: string) => {
-      await run({}, async (io) => {
+    .option("--json", "print the words that may follow each command, as JSON")
+    .option("--no-input", "ask nothing")
+    .action(async (shell: string, options: { json?: boolean; input?: boolean }) => {
+      await run(options, async (io) => {
         const { completion } = await import("../actions/completion.ts");
-        return await completion(shell, io);
+        return await completion(shell, options, io);
       });
     });
 }

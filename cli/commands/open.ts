@@ -5,6 +5,7 @@ import { run } from "../lib/run.ts";
 interface OpenOptions {
   url?: string;
   profile?: string;
+  json?: boolean;
   input?: boolean;
 }
 
@@ -16,6 +17,7 @@ export function openCommand(command: Command): void {
     )
     .option("--url <url>", "the shop")
     .option("--profile <name>", "the login whose shop it is")
+    .option("--json", "print the address as JSON, and open nothing")
     .option("--no-input", "only print the address")
     .addHelpText("after", examples("open docs", "open docs --no-input"))
     .action(async (options: OpenOptions) => {

@@ -69,8 +69,8 @@ export function finishing(io: Io): Io {
 }
 
 /** `head` and `less` may close the pipe before everything is written: that is their right, and no failure. */
-export function allowClosedPipe(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+export function allowClosedPipe({ stdout }: Pick<Streams, "stdout">): void {
+  stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
     process.exit();
   });

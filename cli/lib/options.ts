@@ -32,9 +32,10 @@ export function asksFirst(command: Command): Command {
   return changesThings(command).option("-y, --yes", "don't ask");
 }
 
-/** `"\nExamples:\n  $ molecart …"` */
+/** `"\nExamples:\n  $ molecart …"`; a line that has `molecart` in its midst stays as it is. */
 export function examples(...lines: string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ molecart ${line}`).join("\n")}`;
+  const whole = (line: string) => (/(^| )molecart /.test(line) ? line : `molecart ${line}`);
+  return `\nExamples:\n${lines.map((line) => `  $ ${whole(line)}`).join("\n")}`;
 }
 
 /** A parser of whole numbers for an option. */

@@ -1,5 +1,18 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { CliError, EXIT } from "./errors.ts";
-import { createIo, type Io } from "./io.ts";
+import { createIo, type Io, type Streams } from "./io.ts";
+
+/** Where a command runs and leaves its exit code: this process, unless it is told otherwise. */
+export interface Surroundings extends Streams {
+  exitCode?: number | string | null | undefined;
+}
+
+const surroundings = new AsyncLocalStorage<Surroundings>();
+
+/** Has all that `work` runs by {@link run} run there: the tests go through every command in one process. */
+export async function within<T>(where: Surroundings, work: () => Promise<T>): Promise<T> {
+  return await surroundings.run(where, work);
+}
 
 /**
  * Runs an action and turns its end into the exit code; the one place that does. An action gives its code, or throws a
@@ -9,7 +22,8 @@ import { createIo, type Io } from "./io.ts";
  */
 export async function run(options: { input?: boolean }, action: (io: Io) => Promise<number>): Promise<void> {
   const stop = new AbortController();
-  const io = createIo(process, stop.signal, options);
+  const where = surroundings.getStore() ?? process;
+  const io = createIo(where, stop.signal, options);
   const interrupt = () => {
     if (stop.signal.aborted) process.exit(EXIT.cancelled);
     // The terminal has written ^C, and its cursor stands behind it.
@@ -18,9 +32,9 @@ export async function run(options: { input?: boolean }, action: (io: Io) => Prom
   };
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   try {
-    process.exitCode = await action(io);
+    where.exitCode = await action(io);
   } catch (error) {
-    process.exitCode = report(error, io);
+    where.exitCode = report(error, io);
   } finally {
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   }

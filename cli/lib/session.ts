@@ -25,6 +25,8 @@ export interface Credentials {
 /** A shop that lets us in. Its client carries a token that is good, however long the command takes. */
 export interface Session {
   client: Client;
+  /** An access token that is good now. @throws NotLoggedIn once the session has ended */
+  token(): Promise<string>;
   /** Whose it is. */
   email: string;
   /** Undefined for a profile's: ask the shop. */
@@ -108,12 +110,10 @@ export async function openSession(options: ShopOptions, io: Io): Promise<Session
   const { name, profile } = place;
   const hasCredentials = adminIn(io.env) !== undefined;
   if (name !== undefined && profile && (named || !hasCredentials)) {
-    const client = createClient(place.url, {
-      signal: io.signal,
-      timeout,
-      token: () => profileToken(anonymous, io.env, name),
-    });
-    return { client, email: profile.email, user: undefined, profile: name, close: async () => undefined };
+    const token = () => profileToken(anonymous, io.env, name);
+    const client = createClient(place.url, { signal: io.signal, timeout, token });
+    const { email } = profile;
+    return { client, token, email, user: undefined, profile: name, close: async () => undefined };
   }
   return await loginSession(anonymous, await findCredentials(io.env, place.url), io, timeout);
 }
@@ -160,7 +160,7 @@ async function loginSession(
       .request("POST", "/api/auth/logout", Message, { token: login.access_token, timeout: 2000 })
       .catch(() => undefined);
   };
-  return { client, email, user: login.user, profile: undefined, close };
+  return { client, token, email, user: login.user, profile: undefined, close };
 }
 
 /** @throws NotLoggedIn for a wrong pair */

@@ -9,7 +9,7 @@ import {
   UnsupportedMediaType,
   ValidationFailed,
 } from "../../lib/errors.ts";
-import type { Meta } from "../../lib/meta.ts";
+import { CART_TOKEN, IDEMPOTENCY_KEY, type Meta } from "../../lib/meta.ts";
 import { mayPersonCall } from "../../middlewares/permissions.ts";
 import type { Principal } from "../auth/auth.contract.ts";
 import { effectiveMethod } from "./front.ts";
@@ -19,8 +19,6 @@ import { assertClean, convertText, mediaType, readJson, readQuery, readText } fr
 import type { RestRoute } from "./routes.ts";
 import { visitOf } from "./visit.ts";
 
-const CART_TOKEN = /^[A-Za-z0-9_-]{16,100}$/;
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 const LOGIN = "auth.login";
 
 interface Gateway {

@@ -2,6 +2,7 @@ import type { ServiceBroker } from "moleculer";
 import { Compile } from "typebox/compile";
 import { percentile } from "../../lib/latency-window.ts";
 import { NODE_FIGURES, NodeFigures } from "../../lib/node-status.ts";
+import { isGuest } from "../../lib/seal.ts";
 import type { NodeStatus, StoreStatus } from "./status.contract.ts";
 
 /** ms that a node may take to answer for itself. */
@@ -30,7 +31,7 @@ export class LostNodes {
   readonly #lost = new Map<string, Lost>();
 
   lose(id: string, services: readonly string[], now: number): void {
-    this.#lost.set(id, { services, at: now });
+    if (!isGuest(id)) this.#lost.set(id, { services, at: now });
   }
 
   found(id: string): void {
@@ -46,7 +47,9 @@ export class LostNodes {
 /** Asks every node for its figures, all at once. One that doesn't answer in time is there without them. */
 export async function askNodes(broker: ServiceBroker, lost: LostNodes): Promise<NodeAnswer[]> {
   const nodes = broker.registry.getNodeList({ onlyAvailable: true, withServices: true });
-  const known = nodes.map(({ id, services }) => ({ id: String(id), services: serviceNames(services) }));
+  const known = nodes
+    .filter(({ id }) => !isGuest(String(id)))
+    .map(({ id, services }) => ({ id: String(id), services: serviceNames(services) }));
   const answers = await Promise.all(known.map((node) => askNode(broker, node)));
   const ids = new Set(known.map(({ id }) => id));
   return [...answers, ...lost.list(Date.now()).filter(({ id }) => !ids.has(id))];

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/glob
 import { type Context, ServiceBroker } from "moleculer";
 import { loadConfig } from "../../lib/config.ts";
 import { failureCode } from "../../lib/errors.ts";
+import { Seal } from "../../lib/seal.ts";
 import { NatsTransporter, natsOptions } from "../../lib/transporter.ts";
 import { eventually } from "../helpers/client.ts";
 import { SECRETS, TEST_ENV } from "../helpers/env.ts";
@@ -58,7 +59,7 @@ describe("how a node connects to NATS", () => {
 
   /** A node that offers `things.get` if it is a worker. */
   function nodeOf(nodeID: string, env: Record<string, string>) {
-    const transporter = new NatsTransporter(optionsOf(env));
+    const transporter = new NatsTransporter(optionsOf(env), new Seal([SECRETS.CLUSTER_SECRET]));
     const broker = new ServiceBroker({
       nodeID,
       transporter,
@@ -168,7 +169,10 @@ describe("how a node connects to NATS", () => {
       const inUrl = nodeOf("other", { NATS_URL: `nats://shop:s3cret@${bare}` });
       await inUrl.broker.start();
       expect(await inUrl.broker.call("things.get", { id: 5 })).toEqual({ id: 5 });
-      const stranger = new NatsTransporter({ ...optionsOf({ NATS_URL: bare }), maxReconnectAttempts: 1 });
+      const stranger = new NatsTransporter(
+        { ...optionsOf({ NATS_URL: bare }), maxReconnectAttempts: 1 },
+        new Seal([SECRETS.CLUSTER_SECRET]),
+      );
       const refused = new ServiceBroker({
         transporter: stranger,
         logger: false,

@@ -15,6 +15,7 @@ export const ADMIN = { email: "admin@molecart.local", password: "admin-password-
 /** What every node of a test must share: the embedded shop keeps these in its DATA_DIR. */
 export const SECRETS = {
   JWT_SECRET: "test-secret-test-secret-test-secret-0",
+  CLUSTER_SECRET: "test-cluster-secret-test-cluster-secret-0",
   SANDBOX_WEBHOOK_SECRET: "test-webhook-secret-test-webhook-secret",
   ADMIN_EMAIL: ADMIN.email,
   ADMIN_PASSWORD: ADMIN.password,

@@ -94,7 +94,16 @@ describe("a node of a cluster", () => {
     ["payments", { ...OWN, SANDBOX_WEBHOOK_SECRET: SECRET }, []],
     ["", {}, [DATABASE, JWT]],
   ])("that runs %j with %j lacks %j", (SERVICES, given, problems) => {
-    expect(problemsOf({ NATS_URL, SERVICES, ...given })).toEqual(problems);
+    expect(problemsOf({ NATS_URL, CLUSTER_SECRET: SECRET, SERVICES, ...given })).toEqual(problems);
+  });
+
+  it.each([
+    [{}, ["CLUSTER_SECRET is required with NATS_URL (32 characters or more, the same on every node)"]],
+    [{ CLUSTER_SECRET: `${SECRET},short` }, [expect.stringContaining("at least 32 characters")]],
+    [{ CLUSTER_SECRET: `${SECRET}, ${SECRET}` }, []],
+    [{ CLUSTER_SECRET: SECRET, NODE_ID: "repl:ada" }, ["NODE_ID must not begin with repl:"]],
+  ])("with %j lacks %j", (given, problems) => {
+    expect(problemsOf({ NATS_URL, SERVICES: "gateway", ...given })).toEqual(problems);
   });
 
   it("never brings up a Postgres of its own", () => {

@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { connect, type Msg, type NatsConnection } from "nats";
+import { repl } from "../../cli/actions/repl.ts";
+import { SERVICE_NAMES } from "../../lib/service-names.ts";
+import { act, adminOf, type Ran } from "../cli/support.ts";
+import { adminToken, eventually, givenUser, send } from "../helpers/client.ts";
+import { type Cluster, startCluster } from "../helpers/cluster.ts";
+import { TEST_ENV } from "../helpers/env.ts";
+import { haveServers } from "../helpers/servers.ts";
+
+/** What somebody who reaches NATS may do, with the shop's secret unknown to them: by `molecart repl` and by hand. */
+
+const PREFIX = `MOL-${TEST_ENV.NAMESPACE}`;
+const ADMIN_CLAIM = { user: { id: "x", role: "admin", session_id: "x" } };
+
+/** An answer starts with JSON; the seal after it is of no interest to a stranger. */
+function read({ data }: Msg): { id: string; success: boolean; error?: { code: number } } {
+  const [json = ""] = new TextDecoder().decode(data).split("\n");
+  return JSON.parse(json);
+}
+
+(haveServers("nats") ? describe : describe.skip)("a stranger on the cluster's NATS", () => {
+  let cluster: Cluster;
+  let admin: Record<string, string>;
+  let customer: Record<string, string>;
+  let userId: string;
+  let nats: NatsConnection;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ shop: SERVICE_NAMES.join(",") });
+    admin = adminOf(cluster);
+    const user = await givenUser(cluster);
+    userId = user.id;
+    customer = { MOLECART_URL: cluster.url, ADMIN_EMAIL: user.email, ADMIN_PASSWORD: user.password };
+    nats = await connect({ servers: cluster.nats.url });
+  });
+  afterAll(async () => {
+    await nats?.close();
+    await cluster?.stop();
+  });
+
+  const asNode = async (lines: string[], env: Record<string, string>, guest = false): Promise<Ran> =>
+    await act(async (io) => await repl({ nats: cluster.nats.url, guest }, io), {
+      env: { ...env, NAMESPACE: TEST_ENV.NAMESPACE },
+      input: lines.join("\n"),
+    });
+
+  it("calls as whom they are logged in as", async () => {
+    const asAdmin = await asNode(["call users.list --limit 1", "call $node.services"], admin);
+    expect(asAdmin).toMatchObject({ code: 0, stderr: expect.stringContaining("(admin)") });
+    expect(asAdmin.stdout).toContain('"total":');
+    const asCustomer = await asNode(["call orders.list"], customer);
+    expect(asCustomer).toMatchObject({ code: 0, stderr: expect.stringContaining("(customer)") });
+    expect(asCustomer.json()).toMatchObject({ orders: [] });
+  });
+
+  const REFUSED: [line: string, refusal: string][] = [
+    ["call users.list", "users.list: You are not allowed to do this. (FORBIDDEN)"],
+    ["call users.list --#user.role admin", "users.list: meta can't say user"],
+    ['call users.list {} {"user":{"role":"admin"}}', "users.list: meta can't say user"],
+    ['call users.list {} {"accessToken":"x.y.z"}', "users.list: meta can't say accessToken"],
+    ["call users.list --$caller orders", "(FORBIDDEN)"],
+    ["call inventory.changes", "(FORBIDDEN)"],
+    ["call auth.resolve --token x", "(FORBIDDEN)"],
+    ["call auth.login --email a@example.com --password password-1", "(FORBIDDEN)"],
+    ["call gateway.rest", "(SERVICE_NOT_FOUND)"],
+    ["call $node.options", "(FORBIDDEN)"],
+    ["dcall shop $node.list", "(FORBIDDEN)"],
+    ["env", "error: unknown command 'env'"],
+    ["info", "error: unknown command 'info'"],
+    ["load evil.service.js", "error: unknown command 'load'"],
+    ["broadcast products.changed", "error: unknown command 'broadcast'"],
+  ];
+
+  it("can't do what their login can't, whatever they type", async () => {
+    const { code, stdout, stderr } = await asNode(
+      REFUSED.map(([line]) => line),
+      customer,
+    );
+    expect([code, stdout]).toEqual([1, ""]);
+    const [hello, , ...answers] = stderr.trimEnd().split("\n");
+    expect(hello).toContain("(customer)");
+    expect(answers).toEqual(REFUSED.map(([, refusal]) => expect.stringContaining(refusal)));
+  });
+
+  it("is a guest without a login", async () => {
+    const { code, stdout, stderr } = await asNode(["call products.categories", "call users.list"], {}, true);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ categories: expect.any(Array) });
+    expect(stderr).toContain("UNAUTHENTICATED");
+  });
+
+  it("is nobody when they write packets of their own", async () => {
+    const answers: { id: string; success: boolean; error?: { code: number } }[] = [];
+    nats.subscribe(`${PREFIX}.RES.repl:evil`, { callback: (_, message) => answers.push(read(message)) });
+    const asks = ["users.list", "users.checkPassword", "auth.resolve", "$node.options"];
+    const callers = [null, "gateway", "orders"];
+    for (const caller of callers)
+      for (const action of asks) {
+        const packet = { ver: "5", sender: "repl:evil", id: `${action} ${caller}`, level: 1, params: {} };
+        const forged = { ...packet, action, caller, meta: ADMIN_CLAIM };
+        nats.publish(`${PREFIX}.REQ.shop`, JSON.stringify(forged));
+      }
+    await eventually(async () => answers.length === asks.length * callers.length);
+    for (const { id, success, error } of answers)
+      expect([id, success, error?.code]).toEqual([id, false, 401]);
+  });
+
+  it("is not heard when they say that they are a node of the shop", async () => {
+    const sender = "orders-9";
+    const answers: unknown[] = [];
+    nats.subscribe(`${PREFIX}.RES.${sender}`, { callback: (_, message) => answers.push(read(message)) });
+    const packet = (payload: object) => JSON.stringify({ ver: "5", sender, meta: ADMIN_CLAIM, ...payload });
+    const service = { name: "auth", fullName: "auth", settings: {}, metadata: {}, events: {} };
+    const actions = { "auth.login": { name: "auth.login", rawName: "login" } };
+    const about = {
+      instanceID: "i",
+      ipList: [],
+      hostname: "h",
+      client: {},
+      config: {},
+      seq: 9,
+      metadata: {},
+    };
+    for (const from of [sender, "repl:evil"]) {
+      const services = [{ ...service, actions }];
+      nats.publish(`${PREFIX}.INFO`, packet({ ...about, sender: from, services }));
+    }
+    nats.publish(`${PREFIX}.DISCONNECT`, packet({ sender: "shop" }));
+    const promote = { action: "users.update", params: { id: userId, role: "admin" } };
+    for (const caller of [null, "gateway", "auth"])
+      nats.publish(`${PREFIX}.REQ.shop`, packet({ id: `forged-${caller}`, caller, level: 1, ...promote }));
+    await nats.flush();
+
+    // What comes after it on the same way has come through.
+    const token = await adminToken(cluster);
+    const { code, stdout } = await asNode(["call $node.services", `call users.get --id ${userId}`], admin);
+    expect(code).toBe(0);
+    expect(stdout).toContain('"role": "customer"');
+    expect(stdout).not.toMatch(/orders-9|repl:evil/);
+    expect(answers).toEqual([]);
+    expect((await send(cluster, "GET", `/api/users/${userId}`, undefined, { token })).at("role")).toBe(
+      "customer",
+    );
+  });
+});
