@@ -44,7 +44,9 @@ interface NodeOptions {
 /** Moleculer's options for one node, all from the configuration. The tests and moleculer.config.ts both use it. */
 export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): BrokerOptions {
   const transporter =
-    config.NATS_URL.length > 0 ? new NatsTransporter(natsOptions(config), sealOf(config)) : null;
+    config.NATS_URL.length > 0
+      ? new NatsTransporter(natsOptions(config), new Seal(config.CLUSTER_SECRET))
+      : null;
   const probes = probesOf(config);
   return {
     namespace: config.NAMESPACE,
@@ -88,6 +90,10 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       installTracedEvents(broker);
       tracingOf()?.tell((message, data) => broker.logger.warn(message, data));
       if (transporter) addCheck(broker, "node", "nats", "nats", () => transporter.ping());
+      if (transporter && config.CLUSTER_SECRET.length === 0)
+        broker.logger.warn(
+          "CLUSTER_SECRET is not set: whoever reaches NATS can act as a node, and as any user",
+        );
     },
     async started(broker) {
       // Who sees this node ready may rely on the others' knowing it; Moleculer alone takes a second to tell them.
@@ -102,12 +108,6 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       await afterStop?.();
     },
   };
-}
-
-/** A node of the shop without a secret would take every packet for one of ours. */
-function sealOf({ CLUSTER_SECRET }: Config): Seal {
-  if (CLUSTER_SECRET.length === 0) throw new Error("A node of a cluster needs CLUSTER_SECRET.");
-  return new Seal(CLUSTER_SECRET);
 }
 
 function installMetrics(broker: ServiceBroker, config: Config): void {

@@ -240,9 +240,6 @@ function missing(values: Values): string[] {
   const signs = runs("auth") || (runs("payments") && SANDBOX_WEBHOOK_SECRET === undefined);
   return [
     ...(usesDatabase && DATABASE_URL === "" ? ["DATABASE_URL is required"] : []),
-    ...(values.NATS_URL.length > 0 && values.CLUSTER_SECRET.length === 0
-      ? ["CLUSTER_SECRET is required with NATS_URL (32 characters or more, the same on every node)"]
-      : []),
     ...(signs && JWT_SECRET === undefined ? ["JWT_SECRET is required (32 characters or more)"] : []),
   ];
 }

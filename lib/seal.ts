@@ -13,13 +13,13 @@ const LENGTH = MARK.length + 43;
 export class Seal {
   readonly #keys: readonly KeyObject[];
 
-  /** @param secrets the first one seals, each opens; none: a guest, who can do neither */
+  /** @param secrets the first one seals, each opens; none (a guest, or a cluster without one): every packet is taken as it is */
   constructor(secrets: readonly string[]) {
     this.#keys = secrets.map((secret) => createSecretKey(Buffer.from(secret)));
   }
 
   /** Whether what isn't sealed comes from somebody else. */
-  get isNode(): boolean {
+  get checks(): boolean {
     return this.#keys.length > 0;
   }
 

@@ -121,7 +121,7 @@ export class NatsTransporter extends Transporters.NATS {
 
   override receive(kind: string, packet: Buffer): Promise<void> | void {
     const { data, isOurs } = this.#seal.open(kind, packet);
-    if (isOurs || !this.#seal.isNode) return super.receive(kind, data);
+    if (isOurs || !this.#seal.checks) return super.receive(kind, data);
     const left = guestPacket(kind, data);
     if (left) return super.receive(kind, left);
     this.#complain(kind, data);

@@ -3,7 +3,7 @@ import { connect, type Msg, type NatsConnection } from "nats";
 import { repl } from "../../cli/actions/repl.ts";
 import { SERVICE_NAMES } from "../../lib/service-names.ts";
 import { act, adminOf, type Ran } from "../cli/support.ts";
-import { adminToken, eventually, givenUser, send } from "../helpers/client.ts";
+import { adminToken, eventually, givenProduct, givenUser, send } from "../helpers/client.ts";
 import { type Cluster, startCluster } from "../helpers/cluster.ts";
 import { TEST_ENV } from "../helpers/env.ts";
 import { haveServers } from "../helpers/servers.ts";
@@ -142,5 +142,22 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
     expect((await send(cluster, "GET", `/api/users/${userId}`, undefined, { token })).at("role")).toBe(
       "customer",
     );
+  });
+});
+
+(haveServers("nats") ? describe : describe.skip)("a cluster without CLUSTER_SECRET", () => {
+  it("sells as any, and warns of whom it trusts", async () => {
+    const layout = { front: "gateway,auth,users", back: "products,inventory,cart,orders,payments,notifications,analytics" };
+    const cluster = await startCluster(layout, { env: { CLUSTER_SECRET: "" } });
+    try {
+      const token = await adminToken(cluster);
+      const product = await givenProduct(cluster, token);
+      const order = { items: [{ product_id: product, quantity: 1 }], shipping_address: "12 Analytical Row" };
+      expect((await send(cluster, "POST", "/api/orders", order, { token })).status).toBe(201);
+      for (const name of cluster.names)
+        expect(cluster.node(name).output()).toContain("CLUSTER_SECRET is not set: whoever reaches NATS");
+    } finally {
+      await cluster.stop();
+    }
   });
 });
