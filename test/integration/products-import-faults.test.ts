@@ -6,8 +6,8 @@ import { newId } from "../../lib/ids.ts";
 import type { ServiceFactory } from "../../lib/service.ts";
 import inventory from "../../services/inventory/inventory.service.ts";
 import type { ImportReport } from "../../services/products/products.contract.ts";
-import { adminToken, eventually, send } from "../helpers/client.ts";
-import { runSql } from "../helpers/inventory.ts";
+import { adminToken, eventually } from "../helpers/client.ts";
+import { CSV, importsOf, linesOf, NDJSON, newMark } from "../helpers/imports.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
 /** Run before inventory.setMany, once. */
@@ -33,28 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop.stop());
 
-const NDJSON = "application/x-ndjson";
-const CSV = "text/csv";
-
-const upload = (body: string, type = NDJSON) =>
-  send(shop, "POST", "/api/products/import", body, { token: admin, headers: { "content-type": type } });
-const linesOf = (...lines: object[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-/** A start of SKUs that no other test has. */
-const newMark = () => `I${newId().replaceAll("-", "")}-`;
-
-interface Row {
-  sku: string;
-  name: string;
-  price: number;
-  stock_quantity: number;
-}
-/** What the shop has of SKUs with that start, by SKU. */
-const kept = (mark: string) =>
-  runSql<Row>(
-    shop,
-    "SELECT sku, name, price, stock_quantity FROM products.products WHERE starts_with(sku, $1) AND withdrawn_at IS NULL ORDER BY sku",
-    [mark],
-  );
+const { upload, kept } = importsOf(() => ({ shop, admin }));
 
 /** Imports a stream as the gateway would, and gives what the action answers. */
 function importStream(

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { newId } from "../../lib/ids.ts";
 import { adminToken, givenProduct, send } from "../helpers/client.ts";
-import { inventoryOf, runSql } from "../helpers/inventory.ts";
+import { CSV, importsOf, linesOf, NDJSON, newMark } from "../helpers/imports.ts";
+import { inventoryOf } from "../helpers/inventory.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
 let shop: Shop;
@@ -12,28 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop.stop());
 
-const NDJSON = "application/x-ndjson";
-const CSV = "text/csv";
-
-const upload = (body: string, type = NDJSON) =>
-  send(shop, "POST", "/api/products/import", body, { token: admin, headers: { "content-type": type } });
-const linesOf = (...lines: object[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-/** A start of SKUs that no other test has. */
-const newMark = () => `I${newId().replaceAll("-", "")}-`;
-
-interface Row {
-  sku: string;
-  name: string;
-  price: number;
-  stock_quantity: number;
-}
-/** What the shop has of SKUs with that start, by SKU. */
-const kept = (mark: string) =>
-  runSql<Row>(
-    shop,
-    "SELECT sku, name, price, stock_quantity FROM products.products WHERE starts_with(sku, $1) AND withdrawn_at IS NULL ORDER BY sku",
-    [mark],
-  );
+const { upload, kept } = importsOf(() => ({ shop, admin }));
 
 describe("POST /products/import", () => {
   test("takes 5,000 lines over, and reports the bad ones among them", async () => {

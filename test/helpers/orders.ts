@@ -1,0 +1,29 @@
+import { type Answer, type RequestOptions, send, type TestUser } from "./client.ts";
+import type { Shop } from "./shop.ts";
+
+export const ADDRESS = {
+  street_address: "12 Analytical Row",
+  city: "London",
+  postal_code: "N1 9GU",
+  country: "GB",
+};
+/** What a customer sends who wants to pay later. */
+export const PENDING = { shipping_address: ADDRESS, items: [{ product_id: 5, quantity: 1 }] };
+export const PAID = { ...PENDING, payment_method: "pm_card_visa" };
+
+export const idOf = (answer: Answer) => String(answer.at("order", "id"));
+
+/** What a customer asks of their orders, over REST; the shop and the customer may come later. */
+export function ordersOf(customer: () => { shop: Pick<Shop, "url">; user: TestUser }) {
+  const place = (body: object, options: RequestOptions = {}) => {
+    const { shop, user } = customer();
+    return send(shop, "POST", "/api/orders", body, { token: user.token, ...options });
+  };
+  return {
+    place,
+    /** @returns the id of the order that was placed */
+    givenOrder: async (body: object = PAID) => idOf(await place(body)),
+    get: (path: string, token?: string) =>
+      send(customer().shop, "GET", path, undefined, token === undefined ? {} : { token }),
+  };
+}
