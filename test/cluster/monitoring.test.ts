@@ -50,7 +50,8 @@ const havePrometheus = () => havePromtool() && spawnSync("prometheus", ["--versi
     const series = async (expr: string) => (await askPrometheus(url, expr)).series;
 
     beforeAll(async () => {
-      cluster = await startCluster(LAYOUT);
+      // Nodes of tests leave out the figures of their process.
+      cluster = await startCluster(LAYOUT, { env: { NODE_ENV: "production" } });
       const user = await givenUser(cluster);
       const product_id = await givenProduct(cluster, await adminToken(cluster), { stock_quantity: 5 });
       const body = {
