@@ -1,5 +1,4 @@
-import { at, list, type Value } from "../helpers/kustomize.ts";
-import { metricsIn, panelExpressions, ruleExpressions } from "../helpers/monitoring.ts";
+import { askPrometheus, metricsIn, panelExpressions, ruleExpressions } from "../helpers/monitoring.ts";
 
 /**
  * Asks a running Prometheus everything that the dashboards and rules ask it:
@@ -11,19 +10,10 @@ import { metricsIn, panelExpressions, ruleExpressions } from "../helpers/monitor
  */
 const [url = "http://127.0.0.1:9090", ...excused] = process.argv.slice(2);
 
-async function ask(expr: string): Promise<{ error?: string; series: number }> {
-  const body = new URLSearchParams({ query: expr });
-  const answer: Value = JSON.parse(
-    await (await fetch(`${url}/api/v1/query`, { method: "POST", body })).text(),
-  );
-  if (at(answer, "status") !== "success") return { error: String(at(answer, "error")), series: 0 };
-  return { series: list(at(answer, "data", "result")).length };
-}
-
 const asked = [...panelExpressions(), ...ruleExpressions()];
 const empty: string[] = [];
 for (const { where, expr } of asked) {
-  const { error, series } = await ask(expr);
+  const { error, series } = await askPrometheus(url, expr);
   if (error !== undefined) {
     console.error(`${where}: ${error}\n  ${expr}`);
     process.exitCode = 1;
@@ -31,7 +21,7 @@ for (const { where, expr } of asked) {
 }
 const unknown: string[] = [];
 for (const name of new Set(asked.flatMap(({ expr }) => metricsIn(expr)))) {
-  const { series } = await ask(`last_over_time(${name}[1h])`);
+  const { series } = await askPrometheus(url, `last_over_time(${name}[1h])`);
   if (series === 0 && !excused.includes(name)) unknown.push(name);
 }
 console.log(`${asked.length} expressions, ${empty.length} without a series now`);

@@ -100,3 +100,13 @@ export function testedSeries(): Selector[] {
     ),
   );
 }
+
+/** Asks a running Prometheus at `url`. @returns how many series there are, or why it refuses the expression */
+export async function askPrometheus(url: string, expr: string): Promise<{ error?: string; series: number }> {
+  const body = new URLSearchParams({ query: expr });
+  const answer: Value = JSON.parse(
+    await (await fetch(`${url}/api/v1/query`, { method: "POST", body })).text(),
+  );
+  if (at(answer, "status") !== "success") return { error: String(at(answer, "error")), series: 0 };
+  return { series: list(at(answer, "data", "result")).length };
+}
