@@ -107,8 +107,8 @@ function workText({ snapshot }: TopView): string {
       ? `sagas ${sagas.running + sagas.compensating}, stuck ${sagas.stuck}, parked ${sagas.parked}`
       : "sagas ?",
     `dead letters ${jobs?.dead ?? "?"}`,
-    `low stock ${low_stock?.count ?? "?"}`,
     ...(jobs && jobs.oldest_s >= 1 ? [`jobs ${duration(jobs.oldest_s)} late`] : []),
+    `low stock ${low_stock?.count ?? "?"}`,
     ...(not_asked.length > 0 ? [`no answer: ${not_asked.join(", ")}`] : []),
   ].join(" · ");
 }

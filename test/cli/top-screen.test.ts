@@ -81,7 +81,7 @@ describe("the screen of top", () => {
       "orders/min          10  ▅█▃",
       "EUR/min           97.3  ▅█▃",
       "requests/s 10 · p50 2.5 ms, p99 40 ms · errors/s 1 · open circuits 0",
-      "sagas 3, stuck 1, parked 1 · dead letters 2 · low stock 1 · jobs 12 s late",
+      "sagas 3, stuck 1, parked 1 · dead letters 2 · jobs 12 s late · low stock 1",
       "postgres ✓ 1.2 ms",
       "[1 services] 2 nodes  3 orders  4 sagas  5 queues  6 stock    ? help  q quit",
       "   service         ready     calls/s   p50 ms   p99 ms   errors/s   circuits",
