@@ -119,6 +119,7 @@ export async function compareProductNodes(bench: Bench, shop: RunningShop): Prom
   const next = (): Request => ({
     method: "GET",
     path: `/api/products?search=${WORDS[count % WORDS.length]}&limit=10&max_price=${1_000 + count++ / 100}`,
+    headers: {},
   });
   const run = (seconds: number) => load({ url: shop.url, connections, seconds, next });
   return await growing(bench, shop, "products", `searches without a cache, ${connections} connections`, run);

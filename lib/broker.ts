@@ -67,9 +67,6 @@ export function brokerOptions(config: Config, { afterStop }: NodeOptions = {}): 
       // Told by lib/metrics.ts; Moleculer's own reporter would open a port on every interface.
       reporter: [],
       collectProcessMetrics: config.NODE_ENV !== "test",
-      // Moleculer keeps each sample this long for quantiles that nobody reads: as briefly as it goes.
-      defaultMaxAgeSeconds: 2,
-      defaultAgeBuckets: 2,
     },
     // The first is the innermost: a refused call costs no check of params, a bug in a check no store error.
     middlewares: [

@@ -46,6 +46,7 @@ export class Metrics {
   /** @param runs whether this node runs a service: its metrics are there from the start */
   constructor(broker: ServiceBroker, runs: (service: string) => boolean) {
     this.#broker = broker;
+    leaveOutUnread(broker);
     for (const name of metricNames) {
       const declared = declarationOf(name);
       if (declared.type === "gauge" || "read" in declared) continue;
@@ -106,6 +107,34 @@ export class Metrics {
     } catch (error) {
       this.#broker.logger.debug("Could not read figures", { error: String(error) });
     }
+  }
+}
+
+/** Counted at each call or packet, and read by nobody. (Moleculer adds up the numbers of requests and streams under way.) */
+const UNREAD = [
+  "moleculer.request.levels",
+  "moleculer.cacher.get.time",
+  "moleculer.transit.publish.total",
+  "moleculer.transit.receive.total",
+  "moleculer.transit.requests.active",
+  "moleculer.transit.streams.send.active",
+  "moleculer.transporter.packets.sent.bytes",
+  "moleculer.transporter.packets.received.bytes",
+];
+
+/**
+ * Takes from Moleculer's own metrics what costs at each call and tells nothing: the above, how fast each count grows, and
+ * the samples of times for quantiles. The last two are Prometheus' to work out.
+ */
+function leaveOutUnread({ metrics }: ServiceBroker): void {
+  for (const metric of metrics.store.values()) {
+    Reflect.set(metric, "rate", false);
+    Reflect.deleteProperty(metric, "quantiles");
+  }
+  const nothing = () => undefined;
+  for (const name of UNREAD) {
+    const metric = metrics.getMetric(name);
+    if (metric) Object.assign(metric, { increment: nothing, observe: nothing });
   }
 }
 

@@ -65,12 +65,12 @@ export function sequelizeOf(
   return sequelize;
 }
 
-/** A plain pool, for stores that need no models. */
+/** A plain pool, for stores that need no models and look everything up by its key: one plan serves all values. */
 export function poolOf(url: string, limits: Pick<Config, keyof Limits>): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max: limits.DATABASE_POOL,
-    options: session(limits.DATABASE_TIMEOUT),
+    options: `${session(limits.DATABASE_TIMEOUT)} -c plan_cache_mode=force_generic_plan`,
     application_name: APPLICATION,
     idleTimeoutMillis: 30_000,
     connectionTimeoutMillis: 5_000,
