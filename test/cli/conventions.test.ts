@@ -75,6 +75,7 @@ const TABLE: Record<string, Row> = {
   backup: { line: "", needs: "nothing", elsewhere: true },
   restore: { line: "nowhere.tar.zst", needs: "nothing", asks: true, elsewhere: true },
   chaos: { line: "", needs: "nothing", asks: true, elsewhere: true },
+  logs: { line: "", needs: "nothing", elsewhere: true },
   login: { line: "--email a@example.com --password-stdin", needs: "nothing", elsewhere: true },
   logout: { line: "", needs: "nothing", elsewhere: true },
 };
