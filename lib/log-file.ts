@@ -8,7 +8,7 @@ const SIZE = 10_000_000;
 /** Files of one node: the current one and the last few. */
 const FILES = 5;
 /** Bytes that wait where the disk takes none; what comes after them is lost. */
-const HELD = 1_000_000;
+const HELD = 10_000_000;
 
 /** What an embedded shop, which has no NODE_ID, is called. */
 const ONLY_NODE = "shop";

@@ -136,7 +136,7 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
     const token = await adminToken(cluster);
     const { code, stdout } = await asNode(["call $node.services", `call users.get --id ${userId}`], admin);
     expect(code).toBe(0);
-    expect(stdout).toContain('"role": "customer"');
+    expect(stdout).toContain('"role":"customer"');
     expect(stdout).not.toMatch(/orders-9|repl:evil/);
     expect(answers).toEqual([]);
     expect((await send(cluster, "GET", `/api/users/${userId}`, undefined, { token })).at("role")).toBe(
