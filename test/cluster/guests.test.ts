@@ -54,6 +54,14 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
     expect(asCustomer.json()).toMatchObject({ orders: [] });
   });
 
+  it("is no node that the shop would miss", async () => {
+    const { code, lines } = await asNode(["nodes", "call gateway.status"], admin);
+    expect(code).toBe(0);
+    const [one, other, status] = lines();
+    expect([one, other]).toMatchObject([{ id: expect.stringMatching(/^repl:/) }, { id: "shop" }]);
+    expect(status).toMatchObject({ nodes: [{ id: "shop", state: "ready" }] });
+  });
+
   const REFUSED: [line: string, refusal: string][] = [
     ["call users.list", "users.list: You are not allowed to do this. (FORBIDDEN)"],
     ["call users.list --#user.role admin", "users.list: meta can't say user"],
