@@ -14,9 +14,13 @@ const PATIENCE = 300;
 export const SERVERS = ["nats", "postgres", "redis", "mongodb", "files"] as const;
 export type Server = (typeof SERVERS)[number];
 
+/** What a node may need: as health, metrics and alerts name it. */
+export const STORES = ["database", "jobs", "key-value", "documents", "nats"] as const;
+export type Store = (typeof STORES)[number];
+
 interface Check {
   service: string;
-  store: string;
+  store: Store;
   server: Server;
   ask: () => Promise<unknown>;
   /** The last answer. */
@@ -40,7 +44,7 @@ interface Node {
 /** A store that did not answer, and the service that needs it. */
 export interface FailingCheck {
   service: string;
-  store: string;
+  store: Store;
 }
 
 const nodes = new WeakMap<ServiceBroker, Node>();
@@ -64,7 +68,7 @@ export function keepHealthFor(broker: ServiceBroker, ms: number): void {
 export function addCheck(
   broker: ServiceBroker,
   service: string,
-  store: string,
+  store: Store,
   server: Server,
   ask: () => Promise<unknown>,
 ): void {
@@ -79,7 +83,7 @@ export async function failingChecks(broker: ServiceBroker): Promise<FailingCheck
 }
 
 /** Each store that this node's services need, by name, and whether it answers to all of them. */
-export async function storesUp(broker: ServiceBroker): Promise<Map<string, boolean>> {
+export async function storesUp(broker: ServiceBroker): Promise<Map<Store, boolean>> {
   const failing = new Set((await failingChecks(broker)).map(({ store }) => store));
   return new Map((nodes.get(broker)?.checks ?? []).map(({ store }) => [store, !failing.has(store)]));
 }

@@ -1,3 +1,4 @@
+import { STORES } from "./health.ts";
 import type { ServiceName } from "./service-names.ts";
 
 /**
@@ -87,7 +88,7 @@ export const CATALOGUE = {
   molecart_store_up: {
     type: "gauge",
     help: "Whether a store that services of this node need answers: 1 or 0",
-    labels: { store: null },
+    labels: { store: STORES },
   },
   molecart_cache_requests_total: {
     type: "counter",

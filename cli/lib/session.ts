@@ -1,4 +1,5 @@
 import { readSecrets } from "../../lib/embedded.ts";
+import { withFiles } from "../../lib/env-files.ts";
 import { Message } from "../../lib/schema.ts";
 import { Session as Login } from "../../services/auth/auth.contract.ts";
 import type { User } from "../../services/users/users.contract.ts";
@@ -104,7 +105,7 @@ export async function openSession(options: ShopOptions, io: Io): Promise<Session
   await anonymous.reach();
   const named = options.profile || io.env.MOLECART_PROFILE;
   const { name, profile } = place;
-  const hasCredentials = Boolean(io.env.ADMIN_EMAIL && io.env.ADMIN_PASSWORD);
+  const hasCredentials = adminIn(io.env) !== undefined;
   if (name !== undefined && profile && (named || !hasCredentials)) {
     const token = () => profileToken(anonymous, io.env, name);
     const client = createClient(place.url, { signal: io.signal, token });
@@ -216,8 +217,8 @@ function expired(name: string): NotLoggedIn {
 
 /** @throws NotLoggedIn if there are none for this shop */
 export async function findCredentials(env: NodeJS.ProcessEnv, url: string): Promise<Credentials> {
-  const { ADMIN_EMAIL, ADMIN_PASSWORD } = env;
-  if (ADMIN_EMAIL && ADMIN_PASSWORD) return { email: ADMIN_EMAIL, password: ADMIN_PASSWORD };
+  const admin = adminIn(env);
+  if (admin) return admin;
   const next = "Log in with `molecart login`, or set ADMIN_EMAIL and ADMIN_PASSWORD.";
   // This machine's own admin password is no other machine's business.
   if (!isLocal(url)) throw new NotLoggedIn(`You are not logged in to ${url}.`, next);
@@ -230,6 +231,18 @@ export async function findCredentials(env: NodeJS.ProcessEnv, url: string): Prom
     `You are not logged in: there is no profile of this shop, and neither ADMIN_EMAIL and ADMIN_PASSWORD nor ${dataDir}/secrets.json.`,
     `${next} Or run the command where the shop was started.`,
   );
+}
+
+/** ADMIN_EMAIL and ADMIN_PASSWORD, or what their `_FILE` names, as a container is handed secrets. @throws CliError */
+function adminIn(env: NodeJS.ProcessEnv): Credentials | undefined {
+  const problems: string[] = [];
+  const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = withFiles(
+    env,
+    ["ADMIN_EMAIL", "ADMIN_PASSWORD"],
+    problems,
+  );
+  if (problems.length > 0) throw new Misuse(`${problems.join("; ")}.`);
+  return email && password ? { email, password } : undefined;
 }
 
 export function isLocal(url: string): boolean {

@@ -63,7 +63,8 @@ describe("molecart seed", () => {
   it("killed and run again it makes exactly what was asked for", async () => {
     const killed = new AbortController();
     const process = molecart(["seed", "--seed", "103", "--products", "2500"], env, [], killed.signal);
-    await eventually(async () => Number(await productsOf(103)) > 0);
+    // A process has to start first.
+    await eventually(async () => Number(await productsOf(103)) > 0, 30_000);
     killed.abort();
     expect((await process).code).toBeNull();
     expect(Number(await productsOf(103))).toBeLessThan(2500);

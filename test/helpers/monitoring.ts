@@ -57,3 +57,46 @@ export function metricsIn(expr: string): string[] {
   const names = expr.match(/(?<![:\w"])(molecart|moleculer|process|gnatsd)_[a-z0-9_]+(?![:\w])/g) ?? [];
   return [...new Set(names)];
 }
+
+/** A series that an expression asks for, or a rule's unit test makes up: its metric and what is said of its labels. */
+export interface Selector {
+  where: string;
+  metric: string;
+  labels: { name: string; operator: string; value: string }[];
+}
+
+const LABEL = /(\w+)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"/g;
+
+/** Each `metric{label="…"}` of an expression. */
+export function selectorsIn({ where, expr }: Expression): Selector[] {
+  return [...expr.matchAll(/([a-zA-Z_:][\w:]*)\s*\{([^}]*)\}/g)].map(([, metric = "", labels = ""]) => ({
+    where,
+    metric,
+    labels: [...labels.matchAll(LABEL)].map(([, name = "", operator = "", value = ""]) => ({
+      name,
+      operator,
+      value,
+    })),
+  }));
+}
+
+/** The labels that an expression groups or joins by. */
+export function groupingsIn(expr: string): string[] {
+  const lists = [...expr.matchAll(/\b(?:by|without|on|ignoring)\s*\(([^)]*)\)/g)];
+  return lists.flatMap(([, names = ""]) => names.split(",").map((name) => name.trim()));
+}
+
+/** The unit tests of the alerts. */
+export function ruleTests(): Value[] {
+  const file: Value = parse(readFileSync(join(RULES, "../tests/alerts.test.yml"), "utf8"));
+  return list(at(file, "tests"));
+}
+
+/** The series that the unit tests of the alerts make up. */
+export function testedSeries(): Selector[] {
+  return ruleTests().flatMap((test) =>
+    list(at(test, "input_series")).flatMap((series) =>
+      selectorsIn({ where: String(at(test, "name")), expr: String(at(series, "series")) }),
+    ),
+  );
+}

@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { resolve } from "node:path";
-import { beforeAll, describe, expect, it } from "@jest/globals";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import pg from "pg";
+import { TEMPLATE_DATABASE } from "../helpers/env.ts";
 import { freePort } from "../helpers/node-process.ts";
 
 /** The small programs that the image and the manifests start, as they start them. */
@@ -80,6 +83,48 @@ describe("docker/migrate.ts", () => {
     const program = start(["docker/migrate.ts"]);
     expect(await program.exit).toBe(2);
     expect(program.output()).toContain("DATABASE_URL is required");
+  });
+});
+
+describe("docker/backup.ts", () => {
+  const OLD = ["molecart-2025-01-01T03-15-00Z.tar.zst", "molecart-2025-01-02T03-15-00Z.tar.zst"];
+  let directory: string;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "molecart-backups-"));
+    for (const name of [...OLD, "notes.txt"]) await writeFile(join(directory, name), "");
+    await mkdir(join(directory, "data/documents"), { recursive: true });
+  });
+  afterEach(async () => await rm(directory, { recursive: true }));
+
+  const backUp = (databaseUrl: string, keep: string) =>
+    start(["docker/backup.ts", "--directory", directory, "--keep", keep], {
+      DATABASE_URL: databaseUrl,
+      DATA_DIR: join(directory, "data"),
+    });
+
+  it("adds an archive and keeps the last ones, and what is none", async () => {
+    const server = new URL(process.env.TEST_DATABASE_URL ?? "");
+    const name = `backed_up_${randomBytes(6).toString("hex")}`;
+    const admin = new pg.Client({ connectionString: server.href });
+    await admin.connect();
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE_DATABASE}`);
+    await admin.end();
+    server.pathname = `/${name}`;
+    const program = backUp(server.href, "2");
+    expect([await program.exit, program.output()]).toEqual([
+      0,
+      expect.stringContaining(`${OLD[0]} is removed`),
+    ]);
+    const [, first, second, ...others] = (await readdir(directory)).sort();
+    expect([first, others]).toEqual([OLD[1], ["notes.txt"]]);
+    expect((await stat(join(directory, String(second)))).size).toBeGreaterThan(1000);
+  });
+
+  it("removes nothing when it fails", async () => {
+    const program = backUp(`postgres://nobody@127.0.0.1:${await freePort()}/none`, "1");
+    expect(await program.exit).toBe(1);
+    expect((await readdir(directory)).sort()).toEqual(["data", ...OLD, "notes.txt"]);
   });
 });
 

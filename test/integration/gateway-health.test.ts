@@ -19,7 +19,7 @@ beforeAll(async () => {
   shop = await startShop();
   keepHealthFor(shop.broker, 50);
   for (const service of ["orders", "cart"]) {
-    addCheck(shop.broker, service, "test store", "files", async () => {
+    addCheck(shop.broker, service, "documents", "files", async () => {
       if (broken.get(service) === "hangs") await new Promise<never>(() => undefined);
       if (broken.get(service) === "fails") throw new Error("away");
     });
@@ -65,7 +65,7 @@ describe("a store that is away", () => {
       expect(health.at("services", "orders", "status")).toBe("unhealthy");
       expect(health.at("services", "payments", "status")).toBe("healthy");
       const ready = await becomes("/health/ready", "not ready");
-      expect([ready.status, ready.body.failing]).toEqual([503, ["orders: test store"]]);
+      expect([ready.status, ready.body.failing]).toEqual([503, ["orders: documents"]]);
       expect((await send(shop, "GET", "/health/live")).status).toBe(200);
       broken.clear();
       expect((await becomes("/health", "healthy")).status).toBe(200);

@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { ServiceBroker } from "moleculer";
 import { parseMetrics } from "../../cli/lib/prometheus.ts";
+import { brokerOptions } from "../../lib/broker.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { type MetricName, metricNames } from "../../lib/metrics-catalogue.ts";
 import { adminToken, eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
+import { metricsIn, panelExpressions, ruleExpressions, testedSeries } from "../helpers/monitoring.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
 /** What a shop tells of itself after orders of every kind. */
@@ -71,6 +75,36 @@ async function told(name: string, labels: Record<string, string> = {}): Promise<
 it("exports every metric of the catalogue", async () => {
   const names = new Set((await samples()).map(({ name }) => name.replace(/_(bucket|sum|count)$/, "")));
   expect(metricNames.filter((name) => !names.has(name))).toEqual([]);
+});
+
+it("exports every metric that a dashboard or a rule reads", async () => {
+  // Moleculer's figures of the process, which brokers of tests don't collect.
+  const config = { ...shop.config, NODE_ENV: "production", METRICS_PORT: 0 };
+  const node = new ServiceBroker({ ...brokerOptions(config), logger: false });
+  await node.start();
+  const text = await metricsOf(node).text();
+  await node.stop();
+  const names = new Set([...(await samples()), ...parseMetrics(text)].map(({ name }) => name));
+  const read = [...panelExpressions(), ...ruleExpressions()].flatMap(({ expr }) => metricsIn(expr));
+  const missing = new Set(read.filter((name) => !names.has(name)));
+  // What only a cluster has: the exporter's of NATS (test/cluster/monitoring.test.ts), and what goes over it.
+  expect([...missing].filter((name) => !/^(gnatsd|moleculer_transporter)_/.test(name))).toEqual([]);
+});
+
+it("tells the labels that the alerts are tested with", async () => {
+  await send(shop, "GET", "/api/products");
+  const all = await samples();
+  const open = ["method", "route", "provider", "database", "queue"];
+  const untold = testedSeries()
+    .filter(({ metric }) => metric.startsWith("molecart_"))
+    .flatMap(({ metric, labels }) => {
+      const own = all.filter(({ name }) => name === metric);
+      return labels
+        .filter(({ name }) => open.includes(name))
+        .filter(({ name, value }) => !own.some((sample) => sample.labels[name] === value))
+        .map(({ name, value }) => `${metric}{${name}="${value}"}`);
+    });
+  expect([...new Set(untold)]).toEqual([]);
 });
 
 describe("what orders of every kind were counted as", () => {

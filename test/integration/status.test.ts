@@ -140,15 +140,15 @@ describe("GET /api/admin/status", () => {
 describe("what is broken", () => {
   it("is told within a second: a store that hangs, a service that is gone", async () => {
     let isHung = true;
-    addCheck(shop.broker, "notifications", "hung store", "files", async () => {
+    addCheck(shop.broker, "notifications", "jobs", "files", async () => {
       if (isHung) await new Promise(() => undefined);
     });
     const hung = await statusWhen(({ nodes }) => nodes[0]?.state === "not ready");
     expect(hung).toMatchObject({ status: "degraded" });
-    expect(hung.nodes[0]?.failing).toEqual(["notifications: hung store"]);
+    expect(hung.nodes[0]?.failing).toEqual(["notifications: jobs"]);
     expect(hung.stores.find(({ name }) => name === "files")).toMatchObject({
       up: false,
-      failing: [`${shop.broker.nodeID} notifications: hung store`],
+      failing: [`${shop.broker.nodeID} notifications: jobs`],
     });
     expect(hung.services.find(({ name }) => name === "notifications")).toMatchObject({
       instances: 1,

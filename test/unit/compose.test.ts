@@ -1,5 +1,7 @@
+import { execFile, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
 import { loadConfig } from "../../lib/config.ts";
@@ -16,7 +18,9 @@ const prod = compose("docker-compose.prod.yml");
 const tls = compose("docker-compose.tls.yml");
 const services = Object.entries(fields(at(base, "services")));
 const nodes = services.filter(([name]) => SERVICE_NAMES.some((one) => one === name));
-const observers = services.filter(([, service]) => "profiles" in fields(service));
+/** Run by hand: the command line. */
+const TOOL = "cli";
+const observers = services.filter(([name, service]) => "profiles" in fields(service) && name !== TOOL);
 const STORES = ["postgres", "redis", "mongo", "nats"];
 const VARIABLES = Object.keys(loadConfig({}, { databaseUrl: "", secrets: SECRETS })).filter((name) =>
   /^[A-Z]/.test(name),
@@ -48,6 +52,18 @@ describe("docker-compose.yml", () => {
     const own = new Set<string>([...SERVICE_NAMES, ...STORES, "nginx"]);
     for (const [name, service] of services)
       expect([name, list(at(service, "profiles")).length]).toEqual([name, own.has(name) ? 0 : 1]);
+  });
+
+  it("gives the command line every store and no token of the shop's", () => {
+    const cli = at(base, "services", TOOL);
+    expect(cli).toMatchObject({
+      profiles: [TOOL],
+      image: at(base, "services", "gateway", "image"),
+      read_only: true,
+      cap_drop: ["ALL"],
+    });
+    expect(list(at(cli, "networks"))).toEqual(["edge", "postgres", "redis", "mongo"]);
+    expect(list(at(cli, "secrets"))).toEqual(["admin_password", "database_url", "redis_url", "mongo_url"]);
   });
 
   it("shows what watches the shop no store, and pins its version", () => {
@@ -126,7 +142,7 @@ describe("docker-compose.prod.yml", () => {
       .filter(([name]) => name !== "migrate")
       .map(([, service]) => at(service, "restart"));
     expect(new Set(restart)).toEqual(new Set(["always"]));
-    expect(changes).toHaveLength(services.length - observers.length + 1);
+    expect(changes).toHaveLength(services.length - observers.length - [TOOL].length + 1);
   });
 
   it("publishes no store", () => {
@@ -148,6 +164,34 @@ describe("docker-compose.prod.yml", () => {
       );
   });
 });
+
+const program = composeProgram();
+(program ? describe : describe.skip)("compose", () => {
+  it.each<[string[]]>([[[]], [["prod"]], [["tls"]], [["prod", "tls"]]])(
+    "takes the files %j, with all that watches the shop",
+    async (more) => {
+      const [command = "", ...args] = program ?? [];
+      const files = ["docker-compose.yml", ...more.map((name) => `docker-compose.${name}.yml`)];
+      const flags = ["--env-file", ".env.example", ...files.flatMap((file) => ["-f", file])];
+      const { stderr } = await promisify(execFile)(command, [...args, ...flags, "config", "-q"], {
+        cwd: ROOT,
+        env: {
+          ...process.env,
+          ADMIN_EMAIL: "admin@shop.example",
+          MOLECART_IMAGE: "molecart:test",
+          COMPOSE_PROFILES: services.flatMap(([, one]) => list(at(one, "profiles"))).join(","),
+        },
+      });
+      expect(stderr).toBe("");
+    },
+  );
+});
+
+/** The program that reads compose files, if this machine has one: the plugin of docker, or the one of old. */
+function composeProgram(): string[] | undefined {
+  const programs = [["docker", "compose"], ["docker-compose"]];
+  return programs.find(([command = "", ...args]) => spawnSync(command, [...args, "version"]).status === 0);
+}
 
 describe(".env.example", () => {
   const text = read(".env.example");

@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
@@ -8,51 +7,17 @@ import { parseAllDocuments } from "yaml";
 import { loadConfig } from "../../lib/config.ts";
 import { SERVICE_NAMES } from "../../lib/service-names.ts";
 import { SECRETS } from "../helpers/env.ts";
+import { faultsOf } from "../helpers/kubernetes-schemas.ts";
 import { at, build, fields, list, type Resource, type Value } from "../helpers/kustomize.ts";
 
-const require = createRequire(import.meta.url);
 const ROOT = resolve(import.meta.dirname, "../..");
 const KUSTOMIZATIONS = ["k8s/base", "k8s/overlays/local", "k8s/overlays/production"];
 
-/** The published schema's check for each kind of object that k8s/ uses. */
-async function schemaOf({ apiVersion, kind }: Resource): Promise<(data: unknown) => boolean> {
-  const [group = "", version] = apiVersion.includes("/") ? apiVersion.split("/") : ["core", apiVersion];
-  const part = (text = "") => text.charAt(0).toUpperCase() + text.slice(1);
-  const name = `IoK8sApi${part(group.split(".")[0])}${part(version)}${kind}`;
-  // The package exports its models, not the plain schemas under them.
-  const { validate } = require(resolve(ROOT, "node_modules/kubernetes-models/_schemas", `${name}.js`));
-  return validate;
-}
-
-/** A copy that notes which fields were looked at: a check looks at all that it knows, so the others are misspelt. */
-function watched(value: Value, path: string, unread: Set<string>): Value {
-  if (typeof value !== "object" || value === null) return value;
-  const copy: Value = Array.isArray(value) ? [] : {};
-  for (const [key, item] of Object.entries(value)) {
-    unread.add(`${path}/${key}`);
-    Reflect.set(copy, key, watched(item, `${path}/${key}`, unread));
-  }
-  return new Proxy(copy, {
-    get(target, key) {
-      unread.delete(`${path}/${String(key)}`);
-      return Reflect.get(target, key);
-    },
-  });
-}
-
-async function faultsOf(resource: Resource): Promise<string[]> {
-  const unread = new Set<string>();
-  const validate = await schemaOf(resource);
-  const errors = validate(watched(resource, "", unread))
-    ? []
-    : [JSON.stringify(Reflect.get(validate, "errors"))];
-  return [...errors, ...[...unread].map((path) => `${path} is unknown`)];
-}
-
 /** What a pod template asks for, and what it runs. */
-const podOf = (workload: Resource) => at(workload, "spec", "template", "spec");
-const labelsOf = (workload: Resource) => fields(at(workload, "spec", "template", "metadata", "labels"));
-const containersOf = (workload: Resource) => [
+const podOf = (workload: Value | undefined) => at(workload, "spec", "template", "spec");
+const labelsOf = (workload: Value | undefined) =>
+  fields(at(workload, "spec", "template", "metadata", "labels"));
+const containersOf = (workload: Value | undefined) => [
   ...list(at(podOf(workload), "initContainers")),
   ...list(at(podOf(workload), "containers")),
 ];
@@ -289,7 +254,7 @@ const kubectl = spawnSync("kubectl", ["version", "--client"]).status === 0;
     expect(pods(rendered)).toEqual(pods(build(join(ROOT, directory))));
   });
 
-  it("renders the components on top of the base", () => {
+  it("renders the components on top of the base", async () => {
     const directory = mkdtempSync(join(realpathSync(tmpdir()), "molecart-kustomize-"));
     try {
       const to = (path: string) => relative(directory, join(ROOT, path));
@@ -303,6 +268,26 @@ const kubectl = spawnSync("kubectl", ["version", "--client"]).status === 0;
       const { stdout, stderr } = spawnSync("kubectl", ["kustomize", directory], { encoding: "utf8" });
       expect(stderr).toBe("");
       const rendered: Resource[] = parseAllDocuments(stdout).map((document) => document.toJS());
+      // Those of the Prometheus operator aren't Kubernetes' own.
+      const own = rendered.filter(({ apiVersion }) => !apiVersion.startsWith("monitoring.coreos.com/"));
+      expect((await Promise.all(own.map(faultsOf))).flat()).toEqual([]);
+      const jobs = rendered
+        .filter(({ kind }) => kind === "CronJob")
+        .map((one) => at(one, "spec", "jobTemplate"));
+      expect(jobs).toHaveLength(1);
+      for (const job of jobs) {
+        expect(at(podOf(job), "securityContext")).toMatchObject(RESTRICTED_POD);
+        expect(at(podOf(job), "automountServiceAccountToken")).toBe(false);
+        for (const container of containersOf(job)) {
+          expect(at(container, "securityContext")).toEqual(RESTRICTED_CONTAINER);
+          expect(at(container, "resources")).toEqual({ requests: SIZE, limits: SIZE });
+        }
+        expect(labelsOf(job)).toMatchObject(
+          Object.fromEntries(
+            [...WAYS.values()].filter((label) => !label.endsWith("/nats")).map((label) => [label, "client"]),
+          ),
+        );
+      }
       const kinds = rendered.map(({ kind }) => kind);
       expect(kinds.filter((kind) => kind === "PodMonitor" || kind === "PrometheusRule")).toHaveLength(3);
       const scaler = rendered.find(
