@@ -19,6 +19,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/health.ts")).healthCommand,
   },
   {
+    name: "top",
+    summary: "what the shop does, live: calls, latencies, errors, orders, revenue, what is stuck",
+    load: async () => (await import("./commands/top.ts")).topCommand,
+  },
+  {
     name: "order",
     summary: "place, follow, pay, ship, cancel and refund orders; send synthetic customers",
     load: async () => (await import("./commands/order.ts")).orderCommand,

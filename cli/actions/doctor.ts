@@ -155,7 +155,7 @@ async function shop(options: CommonOptions, io: Io): Promise<Finding[]> {
     await client.reach();
     const before = Date.now();
     const response = await client.send("GET", "/health/live");
-    const report = await look(client, false);
+    const report = await look(client);
     const ill = Object.entries(report.services).flatMap(([name, { status }]) =>
       status === "healthy" ? [] : [name],
     );

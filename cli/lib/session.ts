@@ -13,6 +13,8 @@ export interface ShopOptions {
   url?: string;
   /** The name of a login. */
   profile?: string;
+  /** ms that a request of the session waits, where nothing else is said; default 20,000 */
+  timeout?: number;
 }
 
 export interface Credentials {
@@ -101,18 +103,19 @@ export async function openShop(options: ShopOptions, io: Io): Promise<Client> {
  */
 export async function openSession(options: ShopOptions, io: Io): Promise<Session> {
   const place = await findShop(options, io.env);
-  const anonymous = createClient(place.url, { signal: io.signal });
+  const { timeout } = options;
+  const anonymous = createClient(place.url, { signal: io.signal, timeout });
   await anonymous.reach();
   const named = options.profile || io.env.MOLECART_PROFILE;
   const { name, profile } = place;
   const hasCredentials = adminIn(io.env) !== undefined;
   if (name !== undefined && profile && (named || !hasCredentials)) {
     const token = () => profileToken(anonymous, io.env, name);
-    const client = createClient(place.url, { signal: io.signal, token });
+    const client = createClient(place.url, { signal: io.signal, timeout, token });
     const { email } = profile;
     return { client, token, email, user: undefined, profile: name, close: async () => undefined };
   }
-  return await loginSession(anonymous, await findCredentials(io.env, place.url), io);
+  return await loginSession(anonymous, await findCredentials(io.env, place.url), io, timeout);
 }
 
 /** Runs `work` with a session and ends it. */
@@ -130,7 +133,12 @@ export async function withSession<T>(
 }
 
 /** A session for this command alone: nothing of it is kept, here or in the shop. */
-async function loginSession(anonymous: Client, credentials: Credentials, io: Io): Promise<Session> {
+async function loginSession(
+  anonymous: Client,
+  credentials: Credentials,
+  io: Io,
+  timeout: number | undefined,
+): Promise<Session> {
   let login = await logIn(anonymous, credentials);
   let renewal: Promise<Login> | undefined;
   let expiresAt = expiryOf(login);
@@ -145,7 +153,7 @@ async function loginSession(anonymous: Client, credentials: Credentials, io: Io)
     return login.access_token;
   };
   const { email } = login.user;
-  const client = createClient(anonymous.url, { signal: io.signal, token });
+  const client = createClient(anonymous.url, { signal: io.signal, timeout, token });
   const close = async () => {
     // Without the signal: a cancelled command logs out too. If that fails, the session ends by itself.
     await createClient(anonymous.url)

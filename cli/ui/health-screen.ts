@@ -1,20 +1,26 @@
-import { Box, Text } from "ink";
+import { Box, Text, useWindowSize } from "ink";
 import { createElement as h, type ReactElement } from "react";
-import { gatewayText, type HealthReport, nodeText } from "../actions/health.ts";
+import type { NodeStatus } from "../../services/gateway/status.contract.ts";
+import type { HealthReport } from "../actions/health.ts";
+import { plural } from "../lib/output.ts";
+import { factsOf, nodesTable, servicesTable } from "../status/health-lines.ts";
 
 const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red", down: "red" } as const;
 
-/** The live screen of `health --watch`. */
-export function HealthScreen({ report }: { report: HealthReport | undefined }): ReactElement {
+/** The live screen of `health --watch`. @param props.height lines, in place of the terminal's own */
+export function HealthScreen(props: { report: HealthReport | undefined; height?: number }): ReactElement {
+  const terminal = useWindowSize();
+  const { report, height: rows = terminal.rows } = props;
   if (!report) return h(Text, null, "Looking…");
-  const { status, url, services, gateway, node, sagas, error, checked_at } = report;
-  const line = (name: string, text: string) =>
-    h(
-      Box,
-      { key: `line ${name}` },
-      h(Box, { width: 15, flexShrink: 0 }, h(Text, { dimColor: true }, name)),
-      h(Text, { wrap: "truncate" }, text),
-    );
+  const { status, url, nodes, error, checked_at } = report;
+  const facts = factsOf(report);
+  // A frame as high as the terminal would scroll: with many nodes, what is well gets less room.
+  const left = rows - facts.length - 8;
+  const all = servicesTable(report);
+  const services = all.length + (nodes?.length ?? 0) <= left ? all : illOnly(all);
+  const room = Math.max(1, left - services.length);
+  const shown = nodesTable((nodes ?? []).toSorted(illFirst)).slice(0, room + 1);
+  const hidden = (nodes?.length ?? 0) - room;
   return h(
     Box,
     { flexDirection: "column" },
@@ -24,20 +30,45 @@ export function HealthScreen({ report }: { report: HealthReport | undefined }): 
       h(Text, { bold: true, color: COLORS[status] }, status.toUpperCase()),
       `  ${url}`,
     ),
-    h(Text, { dimColor: true }, `${checked_at.slice(11, 19)} UTC · Ctrl-C ends`),
-    h(Text, null, error ?? " "),
-    ...Object.entries(services).map(([name, service]) =>
+    h(
+      Text,
+      { dimColor: true, wrap: "truncate" },
+      `${checked_at.slice(11, 19)} UTC · Ctrl-C ends${hidden > 0 ? ` · ${hidden} more nodes` : ""}`,
+    ),
+    h(Text, { color: "red", wrap: "truncate" }, error ?? " "),
+    ...services.map((line, index) => h(Line, { key: `s${index}`, line, isHeader: index === 0 })),
+    ...(shown.length > 0 ? [h(Text, { key: "gap" }, " ")] : []),
+    ...shown.map((line, index) => h(Line, { key: `n${index}`, line, isHeader: index === 0 })),
+    h(Text, null, " "),
+    ...facts.map(([name, text], index) =>
       h(
-        Box,
-        { key: name },
-        h(Box, { width: 15 }, h(Text, null, name)),
-        h(Box, { width: 12 }, h(Text, { color: COLORS[service.status] }, service.status)),
-        h(Text, { dimColor: true }, `× ${service.instances}`),
+        Text,
+        { key: `f${index}`, wrap: "truncate", ...(name === "" ? { color: "red" } : {}) },
+        h(Text, { dimColor: true }, name.padEnd(9)),
+        text,
       ),
     ),
-    h(Text, null, " "),
-    ...(gateway ? [line("gateway", gatewayText(gateway))] : []),
-    ...(node ? [line("node", nodeText(node))] : []),
-    ...(sagas ? [line("sagas", `${sagas.under_way} under way, ${sagas.parked} parked`)] : []),
+  );
+}
+
+const illFirst = (a: NodeStatus, b: NodeStatus) => Number(a.state === "ready") - Number(b.state === "ready");
+
+/** A table with its lines of what is well made one. */
+function illOnly(lines: readonly string[]): string[] {
+  const ill = lines.filter((line, index) => index > 0 && !line.startsWith("✓"));
+  const well = lines.length - 1 - ill.length;
+  return [...lines.slice(0, 1), ...ill, ...(well > 0 ? [`✓  ${plural(well, "service")} healthy`] : [])];
+}
+
+/** A table's line, coloured by the mark that it begins with. */
+function Line({ line, isHeader }: { line: string; isHeader: boolean }): ReactElement {
+  const mark = line.charAt(0);
+  const color = { "✓": "green", "!": "yellow", "✗": "red" }[mark];
+  if (isHeader) return h(Text, { dimColor: true, wrap: "truncate" }, line);
+  return h(
+    Text,
+    { wrap: "truncate" },
+    h(Text, color === undefined ? null : { color }, mark),
+    h(Text, color === "green" ? null : { bold: true }, line.slice(1)),
   );
 }

@@ -14,9 +14,20 @@ const COLORS: Partial<Record<string, string>> = {
   refunded: "magenta",
 };
 
-/** The live screen of `order watch`: where the order is, and how it came there. */
+/** The live screen of `order watch`. */
 export function OrderScreen({ sight }: { sight: Sight | undefined }): ReactElement {
   if (!sight) return h(Text, null, "Looking…");
+  return h(
+    Box,
+    { flexDirection: "column" },
+    h(OrderSight, { sight }),
+    h(Text, null, " "),
+    h(Text, { dimColor: true }, "Ctrl-C ends"),
+  );
+}
+
+/** Where an order is, and how it came there. */
+export function OrderSight({ sight }: { sight: Sight }): ReactElement {
   const { order, saga } = sight;
   const { number, status, total_amount, currency, payment, history, reserved_until } = order;
   const isWaiting = status === "pending" && reserved_until !== null;
@@ -55,7 +66,5 @@ export function OrderScreen({ sight }: { sight: Sight | undefined }): ReactEleme
           ),
         ]
       : []),
-    h(Text, null, " "),
-    h(Text, { dimColor: true }, "Ctrl-C ends"),
   );
 }

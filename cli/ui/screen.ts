@@ -12,15 +12,17 @@ type Component<P extends object> = (props: P) => ReactElement;
 
 /**
  * Draws a component on stdout and redraws it with new props. Ink, React and the component are imported here, so that a
- * pipe never waits for them; and stdin is left alone, so that Ctrl-C stays a signal.
+ * pipe never waits for them; and stdin is left alone unless the component reads keys, so that Ctrl-C stays a signal.
+ * @param options.isWhole takes the whole terminal, and gives it back as it was
  */
 export async function openScreen<P extends object>(
   io: Io,
   load: () => Promise<Component<P>>,
   first: P,
+  { isWhole = false } = {},
 ): Promise<Screen<P>> {
   const { render, createElement, component } = await loadUi(io, load);
-  const instance = render(createElement(component, first), inkOptions(io));
+  const instance = render(createElement(component, first), { ...inkOptions(io), alternateScreen: isWhole });
   return {
     show: (props) => instance.rerender(createElement(component, props)),
     async end({ clear = false } = {}) {

@@ -66,6 +66,7 @@ export const MinuteStatus = Obj({
   paid: Type.Integer({ description: "of these, confirmed or beyond" }),
   revenue: Type.Number({ description: "of the paid ones, less what was refunded" }),
 });
+export type MinuteStatus = Static<typeof MinuteStatus>;
 
 export const QueueOverview = Obj({
   queue: Type.String(),
@@ -84,6 +85,7 @@ export const SagaOverview = Obj({
   stuck: Type.Integer({ description: "running or compensating for more than two minutes" }),
   oldest_s: Type.Number({ description: "s since the oldest of those that run, are undone or parked began" }),
 });
+export type SagaOverview = Static<typeof SagaOverview>;
 
 export const ShopStatus = Obj({
   status: State,

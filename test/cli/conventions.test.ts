@@ -27,6 +27,7 @@ interface Row {
 
 const TABLE: Record<string, Row> = {
   health: { line: "", needs: "shop" },
+  top: { line: "--count 1", needs: "login" },
   "order place": { line: "--item LAMP --address Home", needs: "login" },
   "order list": { line: "", needs: "login" },
   "order show": { line: "MC-000001", needs: "login" },

@@ -1,14 +1,10 @@
-import { once } from "node:events";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { settingsOf } from "../../cli/actions/config.ts";
 import { clock, dataDirectory, doctor, nodeVersion, secretsFile } from "../../cli/actions/doctor.ts";
-import { health, look } from "../../cli/actions/health.ts";
+import { health } from "../../cli/actions/health.ts";
 import { openDocs } from "../../cli/actions/open.ts";
-import { createClient } from "../../cli/lib/client.ts";
-import { parseMetrics } from "../../cli/lib/prometheus.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 import { act, adminOf, withDirectory } from "./support.ts";
 
@@ -21,56 +17,40 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 
 describe("molecart health", () => {
-  it("tells of each service, the gateway's node and the sagas", async () => {
+  it("tells of each service and node, the stores, the jobs and the sagas", async () => {
     const run = await act((io) => health({ json: true, interval: 1 }, io), { env });
     expect(run).toMatchObject({ code: 0, stderr: "" });
     expect(run.json()).toMatchObject({
       ok: true,
       status: "healthy",
       url: shop.url,
-      services: { orders: { status: "healthy", instances: 1 } },
-      gateway: { ready: true, failing: [] },
-      sagas: { under_way: 0, parked: 0 },
+      services: { orders: { status: "healthy", instances: 1, ready: 1, versions: ["0.1.0"] } },
+      gateway: { latency_ms: expect.any(Number), ready: true, failing: [] },
+      nodes: [
+        {
+          id: shop.broker.nodeID,
+          state: "ready",
+          figures: { uptime_s: expect.any(Number), event_loop_lag_ms: expect.any(Number) },
+        },
+      ],
+      stores: expect.arrayContaining([
+        { name: "postgres", up: true, latency_ms: expect.any(Number), failing: [] },
+      ]),
+      jobs: { dead: 0, oldest_s: expect.any(Number) },
+      sagas: { running: 0, parked: 0 },
     });
-    const { latency_ms } = Object(run.json()).gateway;
-    expect(latency_ms).toBeGreaterThan(0);
-  });
-
-  it("tells of the gateway's node what its metrics say", async () => {
-    const healthy = { status: "healthy", services: {}, timestamp: "2026-11-20T10:00:00.000Z" };
-    const metrics = [
-      'process_uptime{node="node-1"} 75.5',
-      'process_versions_node{node="node-1",value="24.1.0"} 1',
-      'process_memory_rss{node="node-1"} 1.5e8',
-      'molecart_eventloop_delay_seconds{node="node-1",quantile="0.5"} 0.001',
-      'molecart_eventloop_delay_seconds{node="node-1",quantile="0.99"} 0.02',
-    ];
-    const answers = new Map([
-      ["/health", JSON.stringify(healthy)],
-      ["/health/ready", JSON.stringify({ status: "ready", failing: [] })],
-      ["/metrics", metrics.join("\n")],
-    ]);
-    const server = createServer((req, res) => res.end(answers.get(req.url ?? "")));
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const client = createClient(`http://127.0.0.1:${Object(server.address()).port}`);
-    expect(await look(client, false)).toMatchObject({
-      node: { id: "node-1", node_version: "24.1.0", uptime: 75.5, rss: 1.5e8, loop_delay_p99: 0.02 },
-    });
-    server.close();
-    server.closeAllConnections();
-    expect(await look(client, false)).toMatchObject({
-      ok: false,
-      status: "down",
-      error: expect.stringContaining("No shop answers"),
-    });
+    const text = await act((io) => health({ interval: 1 }, io), { env });
+    expect(text.stdout).toMatch(new RegExp(`^✓  ${shop.broker.nodeID}  ready  .* MB  .* 10$`, "m"));
+    expect(text.stdout).toMatch(/^✓ {2}orders +healthy +1 of 1 +0\.1\.0 /m);
+    expect(text.stdout).toMatch(/^stores +postgres ✓ [\d.]+ ms · files ✓|^stores +files ✓ .* · postgres ✓/m);
   });
 
   it("needs no login", async () => {
     const run = await act((io) => health({ url: shop.url, interval: 1 }, io));
     expect(run).toMatchObject({ code: 0, stderr: "" });
     expect(run.stdout).toMatch(/^http:\/\/127.0.0.1:\d+: healthy\n/);
-    expect(run.stdout).not.toContain("sagas");
+    expect(run.stdout).not.toContain("stores");
+    expect(run.stdout).toContain("note     You are not logged in");
   });
 
   it("watches in NDJSON until Ctrl-C, also while the shop goes away", async () => {
@@ -104,22 +84,10 @@ describe("molecart health", () => {
       });
       const text = await act((io) => health({ interval: 1 }, io), { env: adminOf(broken) });
       expect(text.stdout).toContain("unhealthy: checkout can't work\n");
-      expect(text.stdout).toMatch(/✗ {2}payments +unhealthy +0\n/);
+      expect(text.stdout).toMatch(/✗ {2}payments +unhealthy +0 of 0 /);
     } finally {
       await broken.stop();
     }
-  });
-});
-
-describe("Prometheus' text", () => {
-  it("is read with labels, escapes and what is no number", () => {
-    const text = '# HELP a b\na{x="1",y="q\\"\\n\\\\"} 2.5\nb 3\nc +Inf\nd NaN\nnot a line{\n';
-    expect(parseMetrics(text)).toEqual([
-      { name: "a", labels: { x: "1", y: 'q"\n\\' }, value: 2.5 },
-      { name: "b", labels: {}, value: 3 },
-      { name: "c", labels: {}, value: Number.POSITIVE_INFINITY },
-      { name: "d", labels: {}, value: Number.NaN },
-    ]);
   });
 });
 

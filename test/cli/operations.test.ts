@@ -3,12 +3,14 @@ import { Value } from "typebox/value";
 import { listEvents, redriveEvents, showEvent } from "../../cli/actions/events.ts";
 import { placeOrder } from "../../cli/actions/order-place.ts";
 import { listSagas, redriveSagas, showSaga } from "../../cli/actions/sagas.ts";
+import { top } from "../../cli/actions/top.ts";
 import type { Io } from "../../cli/lib/io.ts";
 import { EventPage } from "../../services/gateway/gateway.contract.ts";
 import { Order } from "../../services/orders/orders.contract.ts";
-import { adminToken, eventually, givenProduct } from "../helpers/client.ts";
-import { FakeSubscriber, giveUpAfter } from "../helpers/dead-letters.ts";
+import { adminToken, eventually, givenProduct, givenUser } from "../helpers/client.ts";
+import { FakeSubscriber, giveUpAfter, query } from "../helpers/dead-letters.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
+import { startProxy } from "../helpers/tcp-proxy.ts";
 import { act, adminOf } from "./support.ts";
 
 /** What an operator looks at and puts right: one shop, whose notifications take their events unless told otherwise. */
@@ -109,5 +111,60 @@ describe("molecart events", () => {
     ]) {
       expect(await act(wrong, { env })).toMatchObject({ code: 2, stdout: "" });
     }
+  });
+});
+
+describe("molecart top", () => {
+  it("gives snapshots with rates, while the shop is away too, and after its session has ended", async () => {
+    const proxy = await startProxy(Number(new URL(shop.url).port));
+    const stop = new AbortController();
+    let step = 0;
+    const seen = (stdout: string) => {
+      const last = stdout.trimEnd().split("\n").at(-1) ?? "";
+      const isDown = last.includes('"status":"down"');
+      // Twice seen well, it is cut off; seen to be away, it comes back, without its sessions; seen again, it is over.
+      if (step === 0 && stdout.split("\n").length > 2) {
+        step = 1;
+        void proxy.cut();
+      } else if (step === 1 && isDown) {
+        step = 2;
+        const forgotten = "DELETE FROM kv.entries WHERE key LIKE '%session:%'";
+        void query(shop.databaseUrl, forgotten).then(() => proxy.restore());
+      } else if (step === 2 && !isDown) stop.abort();
+    };
+    try {
+      const url = `http://127.0.0.1:${proxy.port}`;
+      const run = await act((io) => top({ json: true, interval: 0.05, url }, io), {
+        ...{ env, signal: stop.signal, seen },
+      });
+      expect(run).toMatchObject({ code: 0, stderr: "" });
+      const lines = run.lines();
+      const sales = { currency: "EUR", orders_per_minute: expect.any(Number) };
+      expect(lines[0]).toMatchObject({ url, status: "healthy", calls_per_s: null, sales });
+      expect(lines[1]).toMatchObject({
+        status: "healthy",
+        calls_per_s: expect.any(Number),
+        nodes: [{ id: shop.broker.nodeID, calls_per_s: expect.any(Number) }],
+      });
+      expect(lines.find((line) => Object(line).status === "down")).toMatchObject({
+        error: expect.stringContaining("No shop answers"),
+      });
+      expect(lines.at(-1)).toMatchObject({ status: "healthy", calls_per_s: expect.any(Number) });
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it("prints a line a look where there is no terminal", async () => {
+    const run = await act((io) => top({ interval: 1, count: 1 }, io), { env });
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    expect(run.stdout).toMatch(/^\S+Z {2}healthy {2}nodes 1\/1 {2}requests\/s - .* low stock \d+\n$/);
+  });
+
+  it("is for admins", async () => {
+    const { email, password } = await givenUser(shop);
+    const customer = { ...env, ADMIN_EMAIL: email, ADMIN_PASSWORD: password };
+    const run = await act((io) => top({ interval: 1 }, io), { env: customer });
+    expect(run).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("Log in as an admin") });
   });
 });

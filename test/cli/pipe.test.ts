@@ -23,13 +23,17 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 
 describe("in a pipe", () => {
-  it("health --json and order flow --json are what jq takes", async () => {
-    const [health, flow] = await Promise.all([
+  it("health, top and order flow with --json are what jq takes", async () => {
+    const [health, top, flow] = await Promise.all([
       molecart(["health", "--json"], env),
+      molecart(["top", "--count", "2", "--json"], env),
       molecart(["order", "flow", "--count", "10", "--concurrency", "2", "--json"], env),
     ]);
     expect([health.code, health.stderr, flow.code, flow.stderr]).toEqual([0, "", 0, ""]);
     expect(JSON.parse(health.stdout)).toMatchObject({ ok: true });
+    expect([top.code, top.stderr]).toEqual([0, ""]);
+    const looks = top.stdout.trimEnd().split("\n");
+    expect(looks.map((line) => JSON.parse(line).status)).toEqual(looks.map(() => "healthy"));
     const lines = flow.stdout
       .trimEnd()
       .split("\n")
@@ -266,6 +270,20 @@ inTerminal("in a terminal", () => {
     await shows("Oak lamp");
     press("exit\r");
     expect(await exited).toBe(0);
+  });
+
+  it("top takes the whole screen, and gives it back at Ctrl-C", async () => {
+    const { exited, shows, press, screen } = open("top", { NO_COLOR: "1" });
+    await shows("[1 services]");
+    press("5");
+    await shows("[5 queues]");
+    press("\u0003");
+    expect(await exited).toBe(0);
+    const [enter, leave] = ["\u001b[?1049h", "\u001b[?1049l"].map((code) => screen().lastIndexOf(code));
+    expect(enter).toBeGreaterThanOrEqual(0);
+    expect(leave).toBeGreaterThan(Number(enter));
+    // What is left behind shows the cursor.
+    expect(screen().slice(leave)).toContain("\u001b[?25h");
   });
 
   it("has colours, and none with NO_COLOR", async () => {

@@ -10,6 +10,7 @@ import { HealthScreen } from "../../cli/ui/health-screen.ts";
 import { OrderScreen } from "../../cli/ui/order-screen.ts";
 import { OrderWizard } from "../../cli/ui/order-wizard.ts";
 import { ProgressBar } from "../../cli/ui/progress-bar.ts";
+import type { NodeStatus } from "../../services/gateway/status.contract.ts";
 import type { Order } from "../../services/orders/orders.contract.ts";
 import type { Product } from "../../services/products/products.contract.ts";
 import { eventually } from "../helpers/client.ts";
@@ -50,34 +51,73 @@ const plain = (frame: string | undefined) =>
   (frame ?? "").replace(/\u001b\[[0-9;]*m/g, "").replace(/ +$/gm, "");
 
 describe("health --watch", () => {
+  const SILENT: NodeStatus = { id: "node-2", state: "silent", failing: [], services: [], figures: null };
   const report: HealthReport = {
     ok: true,
     status: "degraded",
     url: "http://shop.example",
     services: {
-      gateway: { status: "healthy", instances: 2 },
-      cart: { status: "unhealthy", instances: 0 },
+      gateway: {
+        ...{ status: "healthy", instances: 2, ready: 2, versions: ["0.1.0", "0.2.0"] },
+        ...{ calls: 9, errors: 0, p50_ms: 4.21, p99_ms: 31, open_circuits: 1 },
+      },
+      cart: { status: "unhealthy", instances: 1, ready: 0 },
     },
     gateway: { latency_ms: 4.2, ready: false, failing: ["cart: redis"] },
-    node: { id: "node-1", node_version: "24.0.0", uptime: 3700, rss: 123_456_789, loop_delay_p99: 0.0123 },
-    sagas: { under_way: 3, parked: 1 },
+    nodes: [
+      {
+        ...{ id: "node-1", state: "not ready", failing: ["cart: redis"], services: [] },
+        figures: {
+          ...{ version: "0.1.0", node_version: "24.0.0", uptime_s: 3700, cpu_percent: 12 },
+          ...{ rss_bytes: 123_456_789, event_loop_lag_ms: 12.3, latency_ms: 0.8 },
+        },
+      },
+      SILENT,
+    ],
+    stores: [
+      { name: "postgres", up: true, latency_ms: 1.2, failing: [] },
+      { name: "redis", up: false, latency_ms: null, failing: ["node-1 cart: redis"] },
+    ],
+    jobs: { pending: 2, dead: 1, oldest_s: 75 },
+    sagas: { running: 3, compensating: 0, waiting: 2, parked: 1, stuck: 0, oldest_s: 4 },
     checked_at: AT,
   };
 
-  it("shows each service, the gateway, its node and the sagas", () => {
-    expect(plain(render(h(HealthScreen, { report })).lastFrame())).toBe(
+  it("shows each service and node, the stores, the jobs and the sagas", () => {
+    expect(plain(render(h(HealthScreen, { report, height: 24 })).lastFrame())).toBe(
       [
         "DEGRADED  http://shop.example",
         "10:00:00 UTC · Ctrl-C ends",
         "",
-        "gateway        healthy     × 2",
-        "cart           unhealthy   × 0",
+        "   service  status     ready   version       p50     p99      open circuits",
+        "✓  gateway  healthy    2 of 2  0.1.0, 0.2.0  4.2 ms  31.0 ms              1",
+        "✗  cart     unhealthy  0 of 1                -       -                    0",
         "",
-        "gateway        4.2 ms, not ready: cart: redis",
-        "node           node-1, Node 24.0.0, up 1 h 1 min, 123 MB, event loop p99 12 ms",
-        "sagas          3 under way, 1 parked",
+        "   node    state      up         memory  lag      latency  runs",
+        "✗  node-1  not ready  1 h 1 min  123 MB  12.3 ms  0.8 ms   cart: redis",
+        "✗  node-2  silent     -          -       -        -        0",
+        "",
+        "gateway  4.2 ms, not ready: cart: redis",
+        "stores   postgres ✓ 1.2 ms · redis ✗",
+        "         ✗ node-1 cart: redis",
+        "jobs     2 due, the oldest for 1 min 15 s, 1 dead letter",
+        "sagas    3 under way, 2 waiting, 0 stuck, 1 parked",
       ].join("\n"),
     );
+  });
+
+  it("shows more nodes than fit with what is ill first, and healthy services in one line", () => {
+    const nodes = [
+      ...Array.from({ length: 30 }, (_, index) => ({ ...SILENT, state: "ready" as const, id: `n-${index}` })),
+      SILENT,
+    ];
+    const lines = plain(
+      render(h(HealthScreen, { height: 24, report: { ...report, nodes } })).lastFrame(),
+    ).split("\n");
+    expect(lines).toContain("✓  1 service healthy");
+    expect(lines[8]).toMatch(/^✗ {2}node-2 /);
+    expect(lines[1]).toMatch(/ · \d+ more nodes$/);
+    expect(lines.length).toBeLessThan(24);
   });
 
   it("shows that the shop is down", () => {
@@ -87,7 +127,9 @@ describe("health --watch", () => {
       status: "down" as const,
       services: {},
       gateway: null,
-      node: null,
+      nodes: null,
+      stores: null,
+      jobs: null,
       sagas: null,
       error: "No answer.",
     };

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { parseMetrics, sampleValue } from "../../cli/lib/prometheus.ts";
 import { newId } from "../../lib/ids.ts";
 import { SANDBOX_SIGNATURE, signSandboxWebhook } from "../../services/payments/providers/sandbox-webhook.ts";
 import { adminToken, eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
@@ -7,6 +6,7 @@ import { ClientLog, tell } from "../helpers/client-log.ts";
 import { type Cluster, startCluster } from "../helpers/cluster.ts";
 import { SECRETS } from "../helpers/env.ts";
 import { broken, settled } from "../helpers/invariants.ts";
+import { parseMetrics, sampleValue } from "../helpers/prometheus.ts";
 import { haveServers } from "../helpers/servers.ts";
 
 /** Where money is: a provider that says nothing, webhooks of all kinds, time that runs out, a compensation that can't be done. */

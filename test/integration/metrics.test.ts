@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { ServiceBroker } from "moleculer";
-import { parseMetrics } from "../../cli/lib/prometheus.ts";
 import { brokerOptions } from "../../lib/broker.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { type MetricName, metricNames } from "../../lib/metrics-catalogue.ts";
 import { adminToken, eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
 import { metricsIn, panelExpressions, ruleExpressions, testedSeries } from "../helpers/monitoring.ts";
+import { parseMetrics } from "../helpers/prometheus.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
 /** What a shop tells of itself after orders of every kind. */
