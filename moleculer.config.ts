@@ -2,6 +2,7 @@ import type { BrokerOptions } from "moleculer";
 import { brokerOptions } from "./lib/broker.ts";
 import { ConfigError, checkConfig, isEmbedded, loadConfig } from "./lib/config.ts";
 import { keptSecrets } from "./lib/embedded.ts";
+import { openLogFile } from "./lib/log-file.ts";
 import { startEmbeddedPostgres } from "./lib/stores/embedded-postgres.ts";
 import { findPrograms } from "./lib/stores/embedded-postgres-programs.ts";
 import { startTracing } from "./lib/tracing/tracing.ts";
@@ -36,7 +37,7 @@ async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
   if (!isEmbedded(env)) {
     const config = loadConfig(env);
     await startTracing(config);
-    return brokerOptions(config);
+    return brokerOptions(config, { logFile: openLogFile(config) });
   }
 
   // Where there is no Postgres to bring up, as in the image, that is to be said, and not that DATA_DIR can't be made.
@@ -50,5 +51,5 @@ async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
   }
   const config = loadConfig(env, { databaseUrl: postgres.url, secrets });
   await startTracing(config);
-  return brokerOptions(config, { afterStop: () => postgres.stop() });
+  return brokerOptions(config, { afterStop: () => postgres.stop(), logFile: openLogFile(config) });
 }

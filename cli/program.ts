@@ -74,6 +74,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/backup.ts")).restoreCommand,
   },
   {
+    name: "logs",
+    summary: "what the nodes on this machine have logged, together by time",
+    load: async () => (await import("./commands/logs.ts")).logsCommand,
+  },
+  {
     name: "migrate",
     summary: "the databases' schemas: what is applied, apply, take back",
     load: async () => (await import("./commands/migrate.ts")).migrateCommand,

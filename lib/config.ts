@@ -102,6 +102,7 @@ const SPEC = {
   SHUTDOWN_TIMEOUT: integer(0, 600_000)({ default: 10_000 }),
   LOG_LEVEL: str({ choices: ["fatal", "error", "warn", "info", "debug", "trace"], default: "info" }),
   LOG_FORMAT: str({ choices: ["pretty", "json"], default: undefined }),
+  LOG_FILES: str({ choices: ["on", "off"], default: undefined }),
   METRICS_PORT: port({ default: undefined }),
   HEALTH_PORT: port({ default: undefined }),
   OTEL_EXPORTER_OTLP_ENDPOINT: url({ default: "" }),
@@ -132,12 +133,19 @@ type Values = ReturnType<typeof clean>;
 export interface Config
   extends Omit<
     Values,
-    "DATABASE_POOL" | "OTEL_TRACES_SAMPLER_ARG" | "JWT_SECRET" | "SANDBOX_WEBHOOK_SECRET" | "SEED"
+    | "DATABASE_POOL"
+    | "LOG_FILES"
+    | "OTEL_TRACES_SAMPLER_ARG"
+    | "JWT_SECRET"
+    | "SANDBOX_WEBHOOK_SECRET"
+    | "SEED"
   > {
   /** True when Postgres is the one that came with `npm ci`, under `DATA_DIR`. */
   embedded: boolean;
   DATABASE_POOL: number;
   OTEL_TRACES_SAMPLER_ARG: number;
+  /** Whether the node\'s log goes into files under `DATA_DIR`, too. */
+  LOG_FILES: boolean;
   JWT_SECRET: string;
   SANDBOX_WEBHOOK_SECRET: string;
   SEED: "demo" | "none";
@@ -207,6 +215,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
     DATABASE_URL: databaseUrl,
     DATABASE_POOL: values.DATABASE_POOL ?? (embedded ? EMBEDDED_POOL : POOL),
     OTEL_TRACES_SAMPLER_ARG: ratio,
+    LOG_FILES: values.LOG_FILES ? values.LOG_FILES === "on" : embedded && values.NODE_ENV !== "test",
     embedded,
     JWT_SECRET,
     // A cluster without one still refuses forged sandbox webhooks: its nodes share JWT_SECRET.

@@ -46,9 +46,9 @@ function macOf(key: KeyObject, kind: string, data: Buffer): string {
 }
 
 /** How the names of guest nodes begin, and no other node's: a guest can't pass for a node of the shop. */
-export const GUEST_PREFIX = "repl:";
+export const GUEST_PREFIX = "@repl.";
 /** It becomes part of a NATS subject. */
-const GUEST = /^repl:[\w-]{1,64}$/;
+const GUEST = /^@repl\.[\w-]{1,64}$/;
 const REQUEST_ID = /^[\w-]{1,64}$/;
 
 export function isGuest(nodeID: string | null): boolean {

@@ -163,6 +163,7 @@ function nodesOf(
         ...env,
         // Their output is a pipe: what suits ours is for us to say.
         ...(isTerminal && !env.LOG_FORMAT ? { LOG_FORMAT: "pretty" } : {}),
+        LOG_FILES: env.LOG_FILES || "on",
         ...servers.env,
       },
       log: (line) => process.stdout.write(`${prefix} | ${line}\n`),

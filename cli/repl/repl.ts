@@ -147,15 +147,11 @@ async function fromTerminal(guard: Guard, program: Program, options: ReplOptions
     if (LEAVE.includes(text)) return server.close();
     const isOwn = Object.hasOwn(OWN, text.split(/\s/)[0] ?? "");
     if (!isOwn) return void (await runLine(text, guard, program, options, io));
-    // The terminal is the child's now: its keys, and its Ctrl-C.
-    const ignore = () => undefined;
     server.pause();
     io.stdin.setRawMode?.(false);
-    process.on("SIGINT", ignore);
     try {
-      await runLine(text, guard, program, options, io);
+      await undisturbed(() => runLine(text, guard, program, options, io));
     } finally {
-      process.off("SIGINT", ignore);
       io.stdin.setRawMode?.(true);
       server.resume();
     }
@@ -163,6 +159,19 @@ async function fromTerminal(guard: Guard, program: Program, options: ReplOptions
   server.setupHistory(join(io.env.HOME || homedir(), ".molecart_repl_history"), () => undefined);
   await once(server, "exit");
   return EXIT.ok;
+}
+
+/** The terminal is a child's meanwhile: its keys, and its Ctrl-C, which must end neither the REPL nor the shop. */
+async function undisturbed<T>(work: () => Promise<T>): Promise<T> {
+  const listeners = process.listeners("SIGINT");
+  const ignore = () => undefined;
+  process.removeAllListeners("SIGINT").on("SIGINT", ignore);
+  try {
+    return await work();
+  } finally {
+    process.off("SIGINT", ignore);
+    for (const listener of listeners) process.on("SIGINT", listener);
+  }
 }
 
 /** What molecart's own commands run with: the same shop, and the same login or none. */

@@ -27,6 +27,7 @@ interface Row {
 
 const TABLE: Record<string, Row> = {
   health: { line: "", needs: "shop" },
+  top: { line: "--count 1", needs: "login" },
   "order place": { line: "--item LAMP --address Home", needs: "login" },
   "order list": { line: "", needs: "login" },
   "order show": { line: "MC-000001", needs: "login" },
@@ -75,6 +76,7 @@ const TABLE: Record<string, Row> = {
   backup: { line: "", needs: "nothing", elsewhere: true },
   restore: { line: "nowhere.tar.zst", needs: "nothing", asks: true, elsewhere: true },
   chaos: { line: "", needs: "nothing", asks: true, elsewhere: true },
+  logs: { line: "", needs: "nothing", elsewhere: true },
   login: { line: "--email a@example.com --password-stdin", needs: "nothing", elsewhere: true },
   logout: { line: "", needs: "nothing", elsewhere: true },
 };

@@ -259,6 +259,19 @@ inTerminal("in a terminal", () => {
     expect(await exited).toBe(2);
   });
 
+  it("Ctrl-C in the REPL ends the command that runs, and not the REPL", async () => {
+    const { exited, shows, press } = open("repl", { HOME: "/nonexistent" });
+    await shows("molecart $ ");
+    press("order flow --count 100000\r");
+    await shows("Ctrl-C stops");
+    press("\u0003");
+    await shows("Cancelled after");
+    press("call products.get --id 1\r");
+    await shows("Oak lamp");
+    press("exit\r");
+    expect(await exited).toBe(0);
+  });
+
   it("top takes the whole screen, and gives it back at Ctrl-C", async () => {
     const { exited, shows, press, screen } = open("top", { NO_COLOR: "1" });
     await shows("[1 services]");

@@ -1,12 +1,21 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { connect, type Msg, type NatsConnection } from "nats";
+import { ServiceBroker } from "moleculer";
+import { connect, ErrorCode, Events, type Msg, type NatsConnection, type NatsError } from "nats";
 import { repl } from "../../cli/actions/repl.ts";
+import { joinCluster } from "../../cli/repl/join.ts";
+import { brokerOptions } from "../../lib/broker.ts";
+import { loadConfig } from "../../lib/config.ts";
 import { SERVICE_NAMES } from "../../lib/service-names.ts";
+import { productsContract } from "../../services/products/products.contract.ts";
 import { act, adminOf, type Ran } from "../cli/support.ts";
 import { adminToken, eventually, givenProduct, givenUser, send } from "../helpers/client.ts";
 import { type Cluster, startCluster } from "../helpers/cluster.ts";
-import { TEST_ENV } from "../helpers/env.ts";
-import { haveServers } from "../helpers/servers.ts";
+import { SECRETS, TEST_ENV } from "../helpers/env.ts";
+import { fakeService } from "../helpers/fakes.ts";
+import { haveServers, startServer, type TestServer } from "../helpers/servers.ts";
 
 /** What somebody who reaches NATS may do, with the shop's secret unknown to them: by `molecart repl` and by hand. */
 
@@ -54,6 +63,14 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
     expect(asCustomer.json()).toMatchObject({ orders: [] });
   });
 
+  it("is no node that the shop would miss", async () => {
+    const { code, lines } = await asNode(["nodes", "call gateway.status"], admin);
+    expect(code).toBe(0);
+    const [one, other, status] = lines();
+    expect([one, other]).toMatchObject([{ id: expect.stringMatching(/^@repl\./) }, { id: "shop" }]);
+    expect(status).toMatchObject({ nodes: [{ id: "shop", state: "ready" }] });
+  });
+
   const REFUSED: [line: string, refusal: string][] = [
     ["call users.list", "users.list: You are not allowed to do this. (FORBIDDEN)"],
     ["call users.list --#user.role admin", "users.list: meta can't say user"],
@@ -92,12 +109,12 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
 
   it("is nobody when they write packets of their own", async () => {
     const answers: { id: string; success: boolean; error?: { code: number } }[] = [];
-    nats.subscribe(`${PREFIX}.RES.repl:evil`, { callback: (_, message) => answers.push(read(message)) });
+    nats.subscribe(`${PREFIX}.RES.@repl.evil`, { callback: (_, message) => answers.push(read(message)) });
     const asks = ["users.list", "users.checkPassword", "auth.resolve", "$node.options"];
     const callers = [null, "gateway", "orders"];
     for (const caller of callers)
       for (const action of asks) {
-        const packet = { ver: "5", sender: "repl:evil", id: `${action} ${caller}`, level: 1, params: {} };
+        const packet = { ver: "5", sender: "@repl.evil", id: `${action} ${caller}`, level: 1, params: {} };
         const forged = { ...packet, action, caller, meta: ADMIN_CLAIM };
         nats.publish(`${PREFIX}.REQ.shop`, JSON.stringify(forged));
       }
@@ -122,7 +139,7 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
       seq: 9,
       metadata: {},
     };
-    for (const from of [sender, "repl:evil"]) {
+    for (const from of [sender, "@repl.evil"]) {
       const services = [{ ...service, actions }];
       nats.publish(`${PREFIX}.INFO`, packet({ ...about, sender: from, services }));
     }
@@ -136,8 +153,8 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
     const token = await adminToken(cluster);
     const { code, stdout } = await asNode(["call $node.services", `call users.get --id ${userId}`], admin);
     expect(code).toBe(0);
-    expect(stdout).toContain('"role": "customer"');
-    expect(stdout).not.toMatch(/orders-9|repl:evil/);
+    expect(stdout).toContain('"role":"customer"');
+    expect(stdout).not.toMatch(/orders-9|@repl\.evil/);
     expect(answers).toEqual([]);
     expect((await send(cluster, "GET", `/api/users/${userId}`, undefined, { token })).at("role")).toBe(
       "customer",
@@ -147,7 +164,10 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
 
 (haveServers("nats") ? describe : describe.skip)("a cluster without CLUSTER_SECRET", () => {
   it("sells as any, and warns of whom it trusts", async () => {
-    const layout = { front: "gateway,auth,users", back: "products,inventory,cart,orders,payments,notifications,analytics" };
+    const layout = {
+      front: "gateway,auth,users",
+      back: "products,inventory,cart,orders,payments,notifications,analytics",
+    };
     const cluster = await startCluster(layout, { env: { CLUSTER_SECRET: "" } });
     try {
       const token = await adminToken(cluster);
@@ -158,6 +178,81 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
         expect(cluster.node(name).output()).toContain("CLUSTER_SECRET is not set: whoever reaches NATS");
     } finally {
       await cluster.stop();
+    }
+  });
+});
+
+(haveServers("nats") ? describe : describe.skip)("an operator with a NATS user of their own", () => {
+  const PASSWORDS = { NATS_PASSWORD: "of-the-nodes", NATS_OPERATOR_PASSWORD: "of-the-operators" };
+  let server: TestServer;
+  let node: ServiceBroker;
+  let servers: string;
+  let directory: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "molecart-nats-"));
+    const file = join(directory, "nats.conf");
+    const text = await readFile(resolve(import.meta.dirname, "../../docker/nats-operators.conf"), "utf8");
+    const passwords = Object.entries(PASSWORDS);
+    await writeFile(
+      file,
+      passwords
+        .reduce((made, [name, value]) => made.replace(`$${name}`, value), text)
+        .replaceAll("MOL-molecart.", `${PREFIX}.`),
+    );
+    server = await startServer("nats", ["--config", file]);
+    const at = (user: string, password: string) => server.url.replace("//", `//${user}:${password}@`);
+    servers = at("operator", PASSWORDS.NATS_OPERATOR_PASSWORD);
+    const env = { ...TEST_ENV, NODE_ID: "worker", NATS_URL: at("molecart", PASSWORDS.NATS_PASSWORD) };
+    const config = loadConfig({ ...env, ...SECRETS }, { databaseUrl: "", secrets: SECRETS });
+    node = new ServiceBroker({ ...brokerOptions(config), logger: false, skipProcessEventRegistration: true });
+    node.createService(fakeService(productsContract, { categories: async () => ({ categories: [] }) })(node));
+    await node.start();
+  });
+  afterAll(async () => {
+    await node?.stop();
+    await server?.remove();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  it("joins, and calls", async () => {
+    const broker = await joinCluster(servers, { NAMESPACE: TEST_ENV.NAMESPACE });
+    try {
+      expect(await broker.call("products.categories", {})).toEqual({ categories: [] });
+    } finally {
+      await broker.stop();
+    }
+  });
+
+  it.each([`${PREFIX}.REQ.>`, `${PREFIX}.RES.worker`, `${PREFIX}.EVENT.>`, `${PREFIX}.>`, ">"])(
+    "can't read %s",
+    async (subject) => {
+      const { host } = new URL(server.url);
+      const nats = await connect({ servers: host, user: "operator", pass: PASSWORDS.NATS_OPERATOR_PASSWORD });
+      try {
+        const refused = Promise.withResolvers<NatsError | null>();
+        nats.subscribe(subject, { callback: (error) => refused.resolve(error) });
+        expect(await refused.promise).toMatchObject({ code: ErrorCode.PermissionsViolation });
+      } finally {
+        await nats.close();
+      }
+    },
+  );
+
+  it("can't answer for a node, nor tell the others of an event", async () => {
+    const { host } = new URL(server.url);
+    const nats = await connect({ servers: host, user: "operator", pass: PASSWORDS.NATS_OPERATOR_PASSWORD });
+    try {
+      const refusals: unknown[] = [];
+      void (async () => {
+        for await (const { type, data } of nats.status()) if (type === Events.Error) refusals.push(data);
+      })();
+      nats.publish(`${PREFIX}.RES.worker`, "{}");
+      nats.publish(`${PREFIX}.EVENT.worker`, "{}");
+      await eventually(async () => refusals.length === 2);
+      expect(refusals).toEqual([ErrorCode.PermissionsViolation, ErrorCode.PermissionsViolation]);
+    } finally {
+      await nats.close();
     }
   });
 });

@@ -101,7 +101,7 @@ describe("a node of a cluster", () => {
     [{}, []],
     [{ CLUSTER_SECRET: `${SECRET},short` }, [expect.stringContaining("at least 32 characters")]],
     [{ CLUSTER_SECRET: `${SECRET}, ${SECRET}` }, []],
-    [{ CLUSTER_SECRET: SECRET, NODE_ID: "repl:ada" }, ["NODE_ID must not begin with repl:"]],
+    [{ CLUSTER_SECRET: SECRET, NODE_ID: "@repl.ada" }, ["NODE_ID must not begin with @repl."]],
   ])("with %j lacks %j", (given, problems) => {
     expect(problemsOf({ NATS_URL, SERVICES: "gateway", ...given })).toEqual(problems);
   });

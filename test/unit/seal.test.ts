@@ -41,7 +41,7 @@ describe("a packet without a seal", () => {
   const left = (kind: string, payload: object): unknown => {
     const packet = guestPacket(
       kind,
-      Buffer.from(JSON.stringify({ ver: "5", sender: "repl:ada", ...payload })),
+      Buffer.from(JSON.stringify({ ver: "5", sender: "@repl.ada", ...payload })),
     );
     return packet && JSON.parse(packet.toString());
   };
@@ -49,8 +49,8 @@ describe("a packet without a seal", () => {
   it.each([
     ["a node of the shop", "orders-1"],
     ["nobody", undefined],
-    ["another subject", "repl:a.>"],
-    ["more than a name", "repl:a 0\r\nPUB x 0"],
+    ["another subject", "@repl.a.>"],
+    ["more than a name", "@repl.a 0\r\nPUB x 0"],
   ])("is dropped when it says it comes from %s", (_, sender) => {
     for (const kind of ["REQ", "INFO", "DISCONNECT", "HEARTBEAT"])
       expect(left(kind, { sender, action: "users.list" })).toBeUndefined();
@@ -61,12 +61,12 @@ describe("a packet without a seal", () => {
   });
 
   it("is dropped when it is no JSON", () => {
-    expect(guestPacket("REQ", Buffer.from("repl:ada"))).toBeUndefined();
+    expect(guestPacket("REQ", Buffer.from("@repl.ada"))).toBeUndefined();
   });
 
   it("offers no services", () => {
     expect(left("INFO", { services: [{ name: "auth" }], hostname: "h", metadata: { a: 1 } })).toEqual(
-      expect.objectContaining({ sender: "repl:ada", hostname: "h", services: [], metadata: {} }),
+      expect.objectContaining({ sender: "@repl.ada", hostname: "h", services: [], metadata: {} }),
     );
   });
 
@@ -109,7 +109,7 @@ describe("a guest node's request", () => {
     skipProcessEventRegistration: true,
   };
   const node = new ServiceBroker({ ...options, nodeID: "shop", middlewares: [permissionsMiddleware()] });
-  const guest = new ServiceBroker({ ...options, nodeID: "repl:ada" });
+  const guest = new ServiceBroker({ ...options, nodeID: "@repl.ada" });
   const ask = async (action: string, meta: object = {}, more: object = {}): Promise<unknown> =>
     await guest.call(action, {}, { nodeID: "shop", meta, ...more });
 
