@@ -50,8 +50,9 @@ describe("GET /api/admin/status", () => {
   });
 
   it("tells of the node, its stores and every service", async () => {
-    const { nodes, stores, services, ...rest } = await status();
-    expect(rest).toMatchObject({ status: "healthy", circuits: [], not_asked: [] });
+    // On a busy machine the first look may come before every store has ever answered.
+    const { nodes, stores, services, ...rest } = await statusWhen((answer) => answer.status === "healthy");
+    expect(rest).toMatchObject({ circuits: [], not_asked: [] });
     expect(nodes).toEqual([
       expect.objectContaining({
         id: shop.broker.nodeID,
