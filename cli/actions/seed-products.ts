@@ -10,7 +10,7 @@ import { sendLines } from "./products-import.ts";
 import type { Seeded, SeedOptions } from "./seed.ts";
 
 /** Products of one request: a kill loses no more of the work than this. */
-const BATCH = 1000;
+const BATCH = 500;
 
 /** Makes the products 1 to `--products` of a seed, those that are not there yet, batch by batch. */
 export async function seedProducts(
