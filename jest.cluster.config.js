@@ -1,12 +1,13 @@
 import base from "./jest.config.js";
 
-/** The shop as a cluster on real servers, broken on purpose: one file after the other, each with its own servers. */
+/** The shop as a cluster on real servers, broken on purpose: each file has servers and nodes of its own. */
 export default {
   ...base,
   testMatch: ["<rootDir>/test/cluster/**/*.test.ts"],
   testPathIgnorePatterns: ["/node_modules/"],
   globalSetup: undefined,
   globalTeardown: undefined,
-  maxWorkers: 1,
+  // Most of a file's time is waiting: for a lease, a heartbeat, a server that is away.
+  maxWorkers: 2,
   testTimeout: 60_000,
 };

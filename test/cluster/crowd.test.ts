@@ -1,9 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { adminToken, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
+import { expect, it } from "@jest/globals";
+import { givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
 import { ClientLog, type Item, tell } from "../helpers/client-log.ts";
-import { type Cluster, startCluster } from "../helpers/cluster.ts";
-import { broken, settled } from "../helpers/invariants.ts";
-import { haveServers } from "../helpers/servers.ts";
+import { describeCluster } from "../helpers/cluster-suite.ts";
 
 /** Nothing is broken here: there are only many buyers at once, through two gateways. */
 
@@ -22,17 +20,9 @@ const CROWD = 1_000;
 /** Accounts that are opened side by side: hashing their passwords is what takes time. */
 const AT_ONCE = 16;
 
-(haveServers("nats") ? describe : describe.skip)("many buyers at once", () => {
-  let cluster: Cluster;
+describeCluster("many buyers at once", LAYOUT, {}, (cluster) => {
   let user: TestUser;
-  let admin: string;
   let log: ClientLog;
-
-  beforeAll(async () => {
-    cluster = await startCluster(LAYOUT);
-    admin = await adminToken(cluster);
-  }, 120_000);
-  afterAll(async () => await cluster?.stop(), 60_000);
 
   const clients = () => new ClientLog(() => [cluster.node("gateway-1"), cluster.node("gateway-2")]);
   const givenUsers = async (count: number): Promise<TestUser[]> => {
@@ -50,15 +40,10 @@ const AT_ONCE = 16;
       ])
     )[0];
 
-  async function expectSound() {
-    await settled(cluster);
-    expect(await broken(cluster, log, admin)).toEqual([]);
-  }
-
   it("makes one order of one submit that is sent 50 times at once over two gateways", async () => {
     log = clients();
     user = await givenUser(cluster);
-    const product_id = await givenProduct(cluster, admin, { stock_quantity: 100 });
+    const product_id = await givenProduct(cluster, cluster.admin, { stock_quantity: 100 });
     const submit = () =>
       log.order(user, [{ product_id, quantity: 1 }], { key: "the-same-click", patience: PATIENCE });
     const entries = await Promise.all(Array.from({ length: 50 }, submit));
@@ -66,7 +51,7 @@ const AT_ONCE = 16;
     expect(log.entries).toHaveLength(1);
     expect(entries[0]?.said.filter((said) => said === "201")).toHaveLength(50);
     expect(entries[0]?.orders.size).toBe(1);
-    await expectSound();
+    await cluster.expectSound(log);
     expect(await levelOf(product_id)).toEqual({ on_hand: 99, reserved: 0, sold: 1 });
   });
 
@@ -74,7 +59,7 @@ const AT_ONCE = 16;
     log = clients();
     user = await givenUser(cluster);
     const other = await givenUser(cluster);
-    const product_id = await givenProduct(cluster, admin, { stock_quantity: 100 });
+    const product_id = await givenProduct(cluster, cluster.admin, { stock_quantity: 100 });
     const key = "somebodys-key";
     const body = (quantity: number) => ({
       shipping_address: "12 Analytical Row",
@@ -97,13 +82,13 @@ const AT_ONCE = 16;
     expect([...refusals]).toEqual(["422 IDEMPOTENCY_MISMATCH"]);
     expect([first.outcome, theirs.outcome]).toEqual(["acknowledged", "acknowledged"]);
     expect(new Set([...first.orders, ...theirs.orders]).size).toBe(2);
-    await expectSound();
+    await cluster.expectSound(log);
     expect(await levelOf(product_id)).toEqual({ on_hand: 96, reserved: 0, sold: 4 });
   });
 
   it("sells the last 10 units to 10 of 1,000 buyers", async () => {
     log = clients();
-    const product_id = await givenProduct(cluster, admin, { stock_quantity: 10 });
+    const product_id = await givenProduct(cluster, cluster.admin, { stock_quantity: 10 });
     const buyers = await givenUsers(CROWD);
     const started = performance.now();
     await Promise.all(
@@ -115,14 +100,15 @@ const AT_ONCE = 16;
       `${((performance.now() - started) / 1000).toFixed(1)} s in all`,
     );
     expect([log.count("acknowledged"), log.count("refused")]).toEqual([10, CROWD - 10]);
-    await expectSound();
+    await cluster.expectSound(log);
     expect(await levelOf(product_id)).toEqual({ on_hand: 0, reserved: 0, sold: 10 });
   }, 180_000);
 
   it("sells carts that hold the same products in opposite order", async () => {
     log = clients();
     const products: number[] = [];
-    for (let i = 0; i < 4; i++) products.push(await givenProduct(cluster, admin, { stock_quantity: 200 }));
+    for (let i = 0; i < 4; i++)
+      products.push(await givenProduct(cluster, cluster.admin, { stock_quantity: 200 }));
     const buyers = await givenUsers(40);
     const carts = buyers.map((buyer, i): [TestUser, Item[]] => [
       buyer,
@@ -135,7 +121,7 @@ const AT_ONCE = 16;
     );
     tell("carts with the same products in opposite order", log);
     expect(log.count("acknowledged")).toBe(40);
-    await expectSound();
+    await cluster.expectSound(log);
     for (const product of products)
       expect(await levelOf(product)).toEqual({ on_hand: 160, reserved: 0, sold: 40 });
   }, 120_000);

@@ -1,10 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { adminToken, eventually, givenProduct, givenUser } from "../helpers/client.ts";
+import { expect, it } from "@jest/globals";
+import { eventually, givenProduct, givenUser } from "../helpers/client.ts";
 import { ClientLog, tell } from "../helpers/client-log.ts";
-import { type Cluster, startCluster } from "../helpers/cluster.ts";
-import { broken, settled } from "../helpers/invariants.ts";
-import { haveServers } from "../helpers/servers.ts";
+import { describeCluster } from "../helpers/cluster-suite.ts";
+import { settled } from "../helpers/invariants.ts";
 
 /**
  * Workers that are stopped (SIGSTOP) past their lease, as by a virtual machine's pause, and wake up when others have ended
@@ -29,19 +28,10 @@ const POINTS: [services: string, point: string][] = [
   ["payments", "payments.charge.after"],
 ];
 
-(haveServers("nats") ? describe : describe.skip)("workers frozen past their lease", () => {
-  let cluster: Cluster;
-  let admin: string;
-
-  beforeAll(async () => {
-    cluster = await startCluster(LAYOUT);
-    admin = await adminToken(cluster);
-  }, 120_000);
-  afterAll(async () => await cluster?.stop(), 60_000);
-
+describeCluster("workers frozen past their lease", LAYOUT, {}, (cluster) => {
   it("write nothing when they wake: others have ended their orders", async () => {
     const user = await givenUser(cluster);
-    const product_id = await givenProduct(cluster, admin, { price: 10, stock_quantity: 500 });
+    const product_id = await givenProduct(cluster, cluster.admin, { price: 10, stock_quantity: 500 });
     const log = new ClientLog(() => [cluster]);
     const workers = await Promise.all(
       POINTS.map(async ([services, point], i) => {
@@ -89,7 +79,7 @@ const POINTS: [services: string, point: string][] = [
     );
     expect(log.count("unknown")).toBe(0);
     expect(await ordersOf(product_id)).toEqual(before);
-    expect(await broken(cluster, log, admin)).toEqual([]);
+    await cluster.expectSound(log);
   }, 120_000);
 
   /** The orders with a product, with all that was written of them: one history row more would show. */

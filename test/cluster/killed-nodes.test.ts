@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { adminToken, eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
+import { expect, it } from "@jest/globals";
+import { eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
 import { ClientLog, tell } from "../helpers/client-log.ts";
-import { type Cluster, startCluster } from "../helpers/cluster.ts";
-import { broken, settled } from "../helpers/invariants.ts";
+import { describeCluster } from "../helpers/cluster-suite.ts";
+import { settled } from "../helpers/invariants.ts";
 import type { NodeProcess } from "../helpers/node-process.ts";
-import { haveServers } from "../helpers/servers.ts";
 
 /** Nodes that are killed with -9 in the middle of their work: others finish it, within the time that was promised. */
 
@@ -59,22 +58,14 @@ const CLOSING = [
   ...victims("products,inventory", "inventory.giveBack.after"),
 ];
 
-(haveServers("nats") ? describe : describe.skip)("a cluster whose nodes are killed", () => {
-  let cluster: Cluster;
-  let admin: string;
+describeCluster("a cluster whose nodes are killed", LAYOUT, {}, (cluster) => {
   let user: TestUser;
   let product_id: number;
   let log: ClientLog;
 
-  beforeAll(async () => {
-    cluster = await startCluster(LAYOUT);
-    admin = await adminToken(cluster);
-  }, 120_000);
-  afterAll(async () => await cluster?.stop(), 60_000);
-
   const reset = async () => {
     user = await givenUser(cluster);
-    product_id = await givenProduct(cluster, admin, { price: 10, stock_quantity: 1_000 });
+    product_id = await givenProduct(cluster, cluster.admin, { price: 10, stock_quantity: 1_000 });
     log = new ClientLog(() => [cluster]);
   };
 
@@ -137,7 +128,7 @@ const CLOSING = [
       if (outcome === "unknown") await log.order(user, items, { key, payment_method: methodOf(key) });
     }
     expect(log.count("unknown")).toBe(0);
-    expect(await broken(cluster, log, admin)).toEqual([]);
+    await cluster.expectSound(log);
   }
 
   const methodOf = (key: string) => (key.endsWith("declined") ? "pm_card_chargeDeclined" : "pm_card_visa");

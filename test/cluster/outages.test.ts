@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { adminToken, eventually, givenProduct, givenUser, type TestUser } from "../helpers/client.ts";
+import { beforeEach, expect, it } from "@jest/globals";
+import { eventually, givenProduct, givenUser, type TestUser } from "../helpers/client.ts";
 import { ClientLog, tell } from "../helpers/client-log.ts";
-import { type Cluster, startCluster } from "../helpers/cluster.ts";
-import { broken, settled } from "../helpers/invariants.ts";
+import type { ClusterOptions } from "../helpers/cluster.ts";
+import { describeCluster } from "../helpers/cluster-suite.ts";
+import { settled } from "../helpers/invariants.ts";
 import { startLoad } from "../helpers/load.ts";
-import { haveServers } from "../helpers/servers.ts";
 
 /** Servers that go away, freeze, are slow, or whose connections break, while customers buy. */
 
@@ -22,28 +22,23 @@ const BUYERS = 6;
 const DATABASE_TIMEOUT = 2_000;
 const WIRES = ["postgres", "nats", "redis", "mongo"] as const;
 
-(haveServers("nats", "redis", "mongo") ? describe : describe.skip)("a shop whose servers fail", () => {
-  let cluster: Cluster;
-  let admin: string;
+const OPTIONS: ClusterOptions = {
+  servers: ["redis", "mongo"],
+  wired: true,
+  env: { DATABASE_TIMEOUT: String(DATABASE_TIMEOUT) },
+};
+
+describeCluster("a shop whose servers fail", LAYOUT, OPTIONS, (cluster) => {
   let buyers: TestUser[];
   let log: ClientLog;
   let products: number[];
 
-  beforeAll(async () => {
-    cluster = await startCluster(LAYOUT, {
-      servers: ["redis", "mongo"],
-      wired: true,
-      env: { DATABASE_TIMEOUT: String(DATABASE_TIMEOUT) },
-    });
-    admin = await adminToken(cluster);
-  }, 120_000);
-  afterAll(async () => await cluster?.stop(), 60_000);
   beforeEach(async () => {
     log = new ClientLog(() => [cluster]);
     buyers = await Promise.all(Array.from({ length: BUYERS }, () => givenUser(cluster)));
     products = [];
     for (let i = 0; i < 4; i++)
-      products.push(await givenProduct(cluster, admin, { price: 10, stock_quantity: 100_000 }));
+      products.push(await givenProduct(cluster, cluster.admin, { price: 10, stock_quantity: 100_000 }));
   });
 
   const pids = () => cluster.names.map((name) => cluster.node(name).process.pid);
@@ -80,7 +75,7 @@ const WIRES = ["postgres", "nats", "redis", "mongo"] as const;
     } finally {
       await load.stop();
     }
-    expect(await broken(cluster, log, admin)).toEqual([]);
+    await cluster.expectSound(log);
     expect(pids()).toEqual(before);
   }
 

@@ -1,13 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { expect, it } from "@jest/globals";
 import { newId } from "../../lib/ids.ts";
 import { SANDBOX_SIGNATURE, signSandboxWebhook } from "../../services/payments/providers/sandbox-webhook.ts";
-import { adminToken, eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
+import { eventually, givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
 import { ClientLog, tell } from "../helpers/client-log.ts";
-import { type Cluster, startCluster } from "../helpers/cluster.ts";
+import { describeCluster } from "../helpers/cluster-suite.ts";
 import { SECRETS } from "../helpers/env.ts";
-import { broken, settled } from "../helpers/invariants.ts";
+import { settled } from "../helpers/invariants.ts";
 import { parseMetrics, sampleValue } from "../helpers/prometheus.ts";
-import { haveServers } from "../helpers/servers.ts";
 
 /** Where money is: a provider that says nothing, webhooks of all kinds, time that runs out, a compensation that can't be done. */
 
@@ -22,26 +21,16 @@ const LAYOUT = {
 /** s that an unpaid order keeps its stock here. */
 const RESERVATION_TTL = 4;
 
-(haveServers("nats") ? describe : describe.skip)("money on several nodes", () => {
-  let cluster: Cluster;
-  let user: TestUser;
-  let admin: string;
-  let log: ClientLog;
+const OPTIONS = { env: { RESERVATION_TTL: String(RESERVATION_TTL) } };
 
-  beforeAll(async () => {
-    cluster = await startCluster(LAYOUT, { env: { RESERVATION_TTL: String(RESERVATION_TTL) } });
-    admin = await adminToken(cluster);
-  }, 120_000);
-  afterAll(async () => await cluster?.stop(), 60_000);
+describeCluster("money on several nodes", LAYOUT, OPTIONS, (cluster) => {
+  let user: TestUser;
+  let log: ClientLog;
 
   const givenStock = async () => {
     log = new ClientLog(() => [cluster]);
     user = await givenUser(cluster);
-    return await givenProduct(cluster, admin, { price: 10, stock_quantity: 100 });
-  };
-  const expectSound = async () => {
-    await settled(cluster);
-    expect(await broken(cluster, log, admin)).toEqual([]);
+    return await givenProduct(cluster, cluster.admin, { price: 10, stock_quantity: 100 });
   };
   const webhook = (
     type: string,
@@ -70,7 +59,7 @@ const RESERVATION_TTL = 4;
     );
     tell("a provider that times out after it captured", log);
     expect(log.count("acknowledged")).toBe(8);
-    await expectSound();
+    await cluster.expectSound(log);
   });
 
   it("believes no webhook that is repeated, out of order or forged, and does what a genuine one hints at", async () => {
@@ -109,7 +98,7 @@ const RESERVATION_TTL = 4;
     await Promise.all(orders);
     await cluster.start("payments-1");
     expect(log.count("acknowledged")).toBe(3);
-    await expectSound();
+    await cluster.expectSound(log);
   });
 
   it("either pays an order or lets it expire, when its time ends while the payment runs", async () => {
@@ -150,8 +139,7 @@ const RESERVATION_TTL = 4;
     expect(new Set(ends)).toEqual(new Set(["200 → confirmed", "409 ORDER_NOT_PAYABLE → cancelled"]));
     // Begun in time, so paid, though the reservation's time was over when the money came.
     expect(ends[0]).toBe("200 → confirmed");
-    await settled(cluster);
-    expect(await broken(cluster, new ClientLog(() => []), admin)).toEqual([]);
+    await cluster.expectSound(new ClientLog(() => []));
   });
 
   it("parks a compensation that keeps failing, counts it, and undoes the order when it is redriven", async () => {
@@ -168,7 +156,7 @@ const RESERVATION_TTL = 4;
     const entry = await log.order(user, [{ product_id, quantity: 1 }], buying);
     expect(entry.said).toEqual(["504 ORDER_OUTCOME_UNKNOWN"]);
     const sagas = (state: string) =>
-      send(cluster, "GET", `/api/admin/sagas?state=${state}`, undefined, { token: admin });
+      send(cluster, "GET", `/api/admin/sagas?state=${state}`, undefined, { token: cluster.admin });
     await eventually(async () => (await sagas("compensating")).at("pagination", "total") === 1);
     // An hour of further tries, in no time.
     await cluster.sql("UPDATE orders.sagas SET attempts = 39 WHERE state = 'compensating'");
@@ -178,7 +166,7 @@ const RESERVATION_TTL = 4;
       return answer.at("sagas", 0) !== undefined && answer;
     }, 60_000);
     const order = String(parked.at("sagas", 0, "order_id"));
-    const verify = () => send(cluster, "GET", "/api/admin/verify", undefined, { token: admin });
+    const verify = () => send(cluster, "GET", "/api/admin/verify", undefined, { token: cluster.admin });
     const report = JSON.stringify((await verify()).body);
     expect(report).toContain("is parked: its saga gave up and waits for an operator");
     // A node's figures are kept for 15 s: each is asked for them once here.
@@ -193,12 +181,18 @@ const RESERVATION_TTL = 4;
     ).toEqual([{ reserved: 1 }]);
 
     await cluster.sql("DROP FUNCTION payments.broken CASCADE");
-    const redriven = await send(cluster, "POST", `/api/admin/sagas/${order}/redrive`, {}, { token: admin });
+    const redriven = await send(
+      cluster,
+      "POST",
+      `/api/admin/sagas/${order}/redrive`,
+      {},
+      { token: cluster.admin },
+    );
     expect(redriven.body).toMatchObject({ state: "undone" });
     expect(await counted("orders-2")).toBe(0);
     await log.order(user, [{ product_id, quantity: 1 }], buying);
     tell("a compensation that keeps failing", log, `last error: ${parked.at("sagas", 0, "last_error")}`);
     expect(entry.said).toEqual(["504 ORDER_OUTCOME_UNKNOWN", "402 PAYMENT_DECLINED"]);
-    await expectSound();
+    await cluster.expectSound(log);
   }, 120_000);
 });

@@ -1,9 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { adminToken, givenProduct, givenUser, type TestUser } from "../helpers/client.ts";
+import { beforeAll, expect, it } from "@jest/globals";
+import { givenProduct, givenUser, type TestUser } from "../helpers/client.ts";
 import { ClientLog, tell } from "../helpers/client-log.ts";
-import { type Cluster, startCluster } from "../helpers/cluster.ts";
-import { broken, settled } from "../helpers/invariants.ts";
-import { haveServers } from "../helpers/servers.ts";
+import { describeCluster } from "../helpers/cluster-suite.ts";
 
 /** Every node is stopped and started again, one after the other, while customers look around and buy. */
 
@@ -20,19 +18,14 @@ const LAYOUT = {
   "back-2": "notifications,analytics",
 };
 
-(haveServers("nats", "redis", "mongo") ? describe : describe.skip)("a rolling restart under load", () => {
-  let cluster: Cluster;
-  let admin: string;
+describeCluster("a rolling restart under load", LAYOUT, { servers: ["redis", "mongo"] }, (cluster) => {
   let users: TestUser[];
   let product: number;
 
   beforeAll(async () => {
-    cluster = await startCluster(LAYOUT, { servers: ["redis", "mongo"] });
-    admin = await adminToken(cluster);
     users = await Promise.all(Array.from({ length: 4 }, () => givenUser(cluster)));
-    product = await givenProduct(cluster, admin, { price: 10, stock_quantity: 10_000 });
+    product = await givenProduct(cluster, cluster.admin, { price: 10, stock_quantity: 10_000 });
   }, 120_000);
-  afterAll(async () => await cluster?.stop(), 60_000);
 
   it("fails no request, whether or not it could be repeated", async () => {
     const log = new ClientLog(() => [cluster.node("gateway-1"), cluster.node("gateway-2")]);
@@ -72,7 +65,6 @@ const LAYOUT = {
     expect(log.entries.filter(({ said }) => said.join() !== "201")).toEqual([]);
     expect(log.requests.length).toBeGreaterThan(200);
     expect(log.entries.length).toBeGreaterThan(20);
-    await settled(cluster);
-    expect(await broken(cluster, log, admin)).toEqual([]);
+    await cluster.expectSound(log);
   }, 180_000);
 });

@@ -1,10 +1,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { type Answer, adminToken, eventually, givenProduct, givenUser, send } from "../helpers/client.ts";
+import { expect, it } from "@jest/globals";
+import { type Answer, eventually, givenProduct, givenUser, send } from "../helpers/client.ts";
 import { tell } from "../helpers/client-log.ts";
-import { type Cluster, startCluster } from "../helpers/cluster.ts";
-import { haveServers } from "../helpers/servers.ts";
+import { describeCluster } from "../helpers/cluster-suite.ts";
 
 /** The order in which a node with everything to lose goes down: clients inside it, calls from other nodes, jobs, stores. */
 
@@ -32,20 +31,11 @@ interface Look {
   connections: number;
 }
 
-(haveServers("nats", "redis") ? describe : describe.skip)("a node that is asked to stop", () => {
-  let cluster: Cluster;
-  let admin: string;
-
-  beforeAll(async () => {
-    cluster = await startCluster(LAYOUT, { servers: ["redis"] });
-    admin = await adminToken(cluster);
-  }, 120_000);
-  afterAll(async () => await cluster?.stop(), 60_000);
-
+describeCluster("a node that is asked to stop", LAYOUT, { servers: ["redis"] }, (cluster) => {
   it("is unready first, lets nobody new in, ends what is inside, stops its services, and closes its stores last", async () => {
     const worker = cluster.node("worker");
     const user = await givenUser(cluster);
-    const product_id = await givenProduct(cluster, admin, { stock_quantity: 10 });
+    const product_id = await givenProduct(cluster, cluster.admin, { stock_quantity: 10 });
     await eventually(async () => (await jobs("events-%", "created", "retry", "active")).length === 0);
     // A job under way: its subscriber doesn't answer until it is woken.
     const { process: back } = cluster.node("back");

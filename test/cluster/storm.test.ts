@@ -1,13 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { beforeAll, expect, it } from "@jest/globals";
 import { molecart } from "../helpers/cli.ts";
-import { adminToken, eventually, givenProduct, givenUser, type TestUser } from "../helpers/client.ts";
+import { eventually, givenProduct, givenUser, type TestUser } from "../helpers/client.ts";
 import { ClientLog, tell } from "../helpers/client-log.ts";
-import { type Cluster, startCluster } from "../helpers/cluster.ts";
+import { describeCluster } from "../helpers/cluster-suite.ts";
 import { ADMIN } from "../helpers/env.ts";
-import { broken, settled } from "../helpers/invariants.ts";
+import { settled } from "../helpers/invariants.ts";
 import { startLoad } from "../helpers/load.ts";
-import { haveServers } from "../helpers/servers.ts";
 
 /**
  * Everything at once: 500 checkouts by 32 buyers, while a node of orders, inventory and payments is killed with -9 and
@@ -35,17 +34,12 @@ const STOCK = 130;
 /** s after the last fault within which every order has ended. */
 const FINAL_WITHIN = 60;
 
-(haveServers("nats", "redis", "mongo") ? describe : describe.skip)("a storm of checkouts", () => {
-  let cluster: Cluster;
-  let admin: string;
+describeCluster("a storm of checkouts", LAYOUT, { servers: ["redis", "mongo"] }, (cluster) => {
   let buyers: TestUser[];
 
   beforeAll(async () => {
-    cluster = await startCluster(LAYOUT, { servers: ["redis", "mongo"] });
-    admin = await adminToken(cluster);
     buyers = await Promise.all(Array.from({ length: BUYERS }, () => givenUser(cluster)));
   }, 120_000);
-  afterAll(async () => await cluster?.stop(), 60_000);
 
   const log = new ClientLog(() => [cluster.node("gateway-1"), cluster.node("gateway-2")]);
 
@@ -54,7 +48,7 @@ const FINAL_WITHIN = 60;
     async (storm) => {
       const products: number[] = [];
       for (let i = 0; i < PRODUCTS; i++)
-        products.push(await givenProduct(cluster, admin, { price: 10, stock_quantity: STOCK }));
+        products.push(await givenProduct(cluster, cluster.admin, { price: 10, stock_quantity: STOCK }));
       const own = log.since();
       const started = performance.now();
       const load = startLoad(log, { buyers, products, orders: ORDERS, pause: 0, patience: 120_000 });
@@ -103,7 +97,7 @@ const FINAL_WITHIN = 60;
       // The last units were wanted by more than could have them.
       expect(own().entries.some(({ said }) => said.includes("409 INSUFFICIENT_STOCK"))).toBe(true);
       expect(final).toBeLessThan(FINAL_WITHIN);
-      expect(await broken(cluster, log, admin)).toEqual([]);
+      await cluster.expectSound(log);
       expect([verify.code, verify.stderr]).toEqual([0, ""]);
     },
     240_000,

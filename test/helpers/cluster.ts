@@ -2,19 +2,20 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import type { ProgramKind } from "../../cli/cluster/server-kinds.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../lib/stores/embedded-postgres.ts";
 import { eventually, send } from "./client.ts";
 import { SECRETS, TEST_ENV } from "./env.ts";
 import { freePort, type NodeProcess, startNode } from "./node-process.ts";
-import { type ServerKind, startServer, type TestServer } from "./servers.ts";
+import { startServer, type TestServer } from "./servers.ts";
 import { startProxy, type TcpProxy } from "./tcp-proxy.ts";
 
 /** ms: several processes start at once on few cores. */
 const START_TIMEOUT = 60_000;
 
-interface ClusterOptions {
+export interface ClusterOptions {
   /** The servers beside NATS and Postgres. */
-  servers?: Exclude<ServerKind, "nats">[];
+  servers?: Exclude<ProgramKind, "nats">[];
   env?: Record<string, string>;
   /** Has the nodes reach NATS, Redis and MongoDB through proxies, too: `cluster.wire("nats")`. */
   wired?: boolean;
@@ -32,7 +33,7 @@ export interface Cluster {
   readonly redis: TestServer;
   readonly mongo: TestServer;
   /** What the nodes reach this server by, in a cluster that is `wired`. */
-  wire: (kind: ServerKind) => TcpProxy;
+  wire: (kind: ProgramKind) => TcpProxy;
   readonly names: readonly string[];
   node: (name: string) => NodeProcess;
   /** Starts a node, and waits until it is ready; one that runs is killed before. */
@@ -55,8 +56,8 @@ export async function startCluster(
   { servers = [], wired = false, env = {}, nodeEnv = {} }: ClusterOptions = {},
 ): Promise<Cluster> {
   const dataDir = await mkdtemp(join(tmpdir(), "molecart-cluster-"));
-  const running = new Map<ServerKind, TestServer>();
-  const wires = new Map<ServerKind, TcpProxy>();
+  const running = new Map<ProgramKind, TestServer>();
+  const wires = new Map<ProgramKind, TcpProxy>();
   const nodes = new Map<string, NodeProcess>();
   const ports = new Map<string, string>();
   let postgres: EmbeddedPostgres | undefined;
@@ -86,19 +87,19 @@ export async function startCluster(
     proxy = broken;
     url.port = String(broken.port);
 
-    const serverOf = (kind: ServerKind) => {
+    const serverOf = (kind: ProgramKind) => {
       const server = running.get(kind);
       if (!server) throw new Error(`This cluster has no ${kind}.`);
       return server;
     };
     for (const [kind, server] of wired ? running : []) wires.set(kind, await startProxy(server.port));
-    const wireOf = (kind: ServerKind) => {
+    const wireOf = (kind: ProgramKind) => {
       const wire = wires.get(kind);
       if (!wire) throw new Error(`There is no wire to ${kind} in this cluster.`);
       return wire;
     };
     /** By what a node reaches a server. */
-    const urlOf = (kind: ServerKind) => {
+    const urlOf = (kind: ProgramKind) => {
       const { url: direct, port: own } = serverOf(kind);
       return wired ? direct.replace(`:${own}`, `:${wireOf(kind).port}`) : direct;
     };
