@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { accepts, freePort } from "../cluster/ports.ts";
+import { freePorts } from "../cluster/ports.ts";
 import { type ClusterState, readState } from "../cluster/state.ts";
 import { CliError } from "../lib/errors.ts";
 import { type Credentials, findCredentials } from "../lib/session.ts";
@@ -22,6 +22,8 @@ const START = 120_000;
 const SEEN = 20_000;
 const STOP = 40_000;
 const POLL = 30;
+/** Each takes the next port. */
+const MORE_GATEWAYS = 4;
 
 /** The cluster that `npm run cluster` runs here, or undefined. */
 export async function runningCluster(env: NodeJS.ProcessEnv): Promise<ChaosTarget | undefined> {
@@ -61,7 +63,7 @@ export async function startCluster(
       // Nothing else of our environment: whatever database or NATS it names is not to be broken.
       env: {
         ...{ PATH, HOME, TMPDIR, LANG },
-        ...{ DATA_DIR: dataDir, PORT: String(await freePorts()), SEED: "demo" },
+        ...{ DATA_DIR: dataDir, PORT: String(await freePorts(MORE_GATEWAYS)), SEED: "demo" },
         ...{ LOG_LEVEL: "error", LOG_FORMAT: "json", RATE_LIMIT: "off" },
       },
       detached: true,
@@ -85,15 +87,6 @@ export async function startCluster(
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-/** A free port with free ones after it, for several gateways. */
-async function freePorts(): Promise<number> {
-  for (;;) {
-    const port = await freePort();
-    const taken = await Promise.all([1, 2, 3, 4].map((more) => accepts(port + more, POLL)));
-    if (!taken.includes(true)) return port;
   }
 }
 
