@@ -71,7 +71,7 @@ export class ClientLog {
       const answer = await this.#send("POST", "/api/orders", body, user.token, key);
       note(entry, answer);
       entry.took = performance.now() - started;
-      if (entry.outcome !== "unknown" || entry.took > patience) return entry;
+      if (isFinal(answer) || entry.took > patience) return entry;
       await delay(PAUSE);
     }
   }
@@ -190,10 +190,14 @@ function note(entry: OrderEntry, answer: Answer | string): void {
     entry.outcome = "acknowledged";
     entry.orders.add(String(answer.at("order", "id")));
     entry.status = String(answer.at("order", "status"));
-  } else if (entry.outcome === "unknown" && isRefusal(answer)) entry.outcome = "refused";
+  } else if (entry.outcome === "unknown" && isFinal(answer)) entry.outcome = "refused";
 }
 
-/** A definite no. Whatever is a 5xx, or still under way, may have been done or yet be done. */
+/** An order, or a definite no. Whatever is a 5xx, or still under way, may have been done or yet be done. */
+function isFinal(answer: Answer | string): boolean {
+  return typeof answer !== "string" && (answer.status === 201 || isRefusal(answer));
+}
+
 function isRefusal({ status, body }: Answer): boolean {
   return status >= 400 && status < 500 && status !== 429 && body.code !== IN_PROGRESS;
 }

@@ -4,6 +4,8 @@ import { connect, createServer, type Socket } from "node:net";
 /** Stands between the nodes and a server, on a port of its own, and breaks the connection on demand. */
 export interface TcpProxy {
   port: number;
+  /** How many there are through it. */
+  connections: () => number;
   /** Ends all connections, without a goodbye, and refuses new ones. */
   cut: () => Promise<void>;
   /** Ends all connections, and takes new ones at once. */
@@ -82,6 +84,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
   };
   return {
     port,
+    connections: () => pairs.size,
     cut,
     reset,
     freeze() {
