@@ -40,7 +40,7 @@ describe("molecart health", () => {
       sagas: { running: 0, parked: 0 },
     });
     const text = await act((io) => health({ interval: 1 }, io), { env });
-    expect(text.stdout).toMatch(new RegExp(`^✓  ${shop.broker.nodeID}  ready  .* MB  .* 10$`, "m"));
+    expect(text.stdout).toMatch(new RegExp(`^✓  ${shop.broker.nodeID}  ready  .* [MG]B  .* 10$`, "m"));
     expect(text.stdout).toMatch(/^✓ {2}orders +healthy +1 of 1 +0\.1\.0 /m);
     expect(text.stdout).toMatch(/^stores +postgres ✓ [\d.]+ ms · files ✓|^stores +files ✓ .* · postgres ✓/m);
   });
