@@ -5,6 +5,7 @@ export default {
   ...base,
   testMatch: ["<rootDir>/test/cluster/**/*.test.ts"],
   testPathIgnorePatterns: ["/node_modules/"],
+  moduleNameMapper: {},
   globalSetup: undefined,
   globalTeardown: undefined,
   // Most of a file's time is waiting: for a lease, a heartbeat, a server that is away.

@@ -18,6 +18,11 @@ export default {
       },
     ],
   },
+  // Some 700 modules, which each test file would load again.
+  moduleNameMapper: {
+    "^typebox$": "<rootDir>/node_modules/.cache/molecart/typebox/index.mjs",
+    "^typebox/(.*)$": "<rootDir>/node_modules/.cache/molecart/typebox/$1.mjs",
+  },
   globalSetup: "<rootDir>/test/helpers/global-setup.ts",
   globalTeardown: "<rootDir>/test/helpers/global-teardown.ts",
   testSequencer: "<rootDir>/test/helpers/slowest-first.js",

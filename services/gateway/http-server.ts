@@ -28,7 +28,10 @@ export interface Timeouts {
   streamIdle: number;
   /** Between two requests on a connection; above the 60 s that load balancers commonly keep theirs. */
   keepAlive: number;
-  /** At shutdown: how long busy connections may still bring requests, to be told that this was the last one. */
+  /**
+   * At shutdown: how long connections may still bring requests, to be told that this was the last one. A client that
+   * pauses for longer and sends just then gets no answer.
+   */
   farewell: number;
 }
 
@@ -38,8 +41,11 @@ export const TIMEOUTS: Timeouts = {
   leftover: 5_000,
   streamIdle: 60_000,
   keepAlive: 65_000,
-  farewell: 250,
+  farewell: 1_000,
 };
+
+/** ms between two looks at who is still connected. */
+const LOOK_EVERY = 25;
 
 /** Node's own `requestTimeout` knows no routes and would end a long import: bodies are timed here instead. */
 export class HttpServer {
@@ -135,13 +141,19 @@ export class HttpServer {
   async drain(ms: number): Promise<void> {
     this.#draining = true;
     for (const res of this.#underWay) if (!res.headersSent) res.setHeader("Connection", "close");
-    if ((await this.#connections()) > 0) await delay(this.#timeouts.farewell);
+    await this.#sayFarewell();
     this.server.close();
     const answered = new AbortController();
     const { signal } = answered;
     await Promise.race([this.#allAnswered(), delay(ms, undefined, { signal }).catch(() => undefined)]);
     answered.abort();
     this.server.closeAllConnections();
+  }
+
+  /** Until every connection has gone, or the time is up. */
+  async #sayFarewell(): Promise<void> {
+    const deadline = performance.now() + this.#timeouts.farewell;
+    while (performance.now() < deadline && (await this.#connections()) > 0) await delay(LOOK_EVERY);
   }
 
   async #allAnswered(): Promise<void> {

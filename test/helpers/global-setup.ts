@@ -1,6 +1,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { build } from "esbuild";
 import pg from "pg";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../lib/stores/embedded-postgres.ts";
 import { TEMPLATE_DATABASE } from "./env.ts";
@@ -12,8 +13,24 @@ declare global {
   var testDataDir: string | undefined;
 }
 
+/** Puts typebox into a few files, which jest.config.js has the tests load in its place. */
+async function bundleTypebox(): Promise<void> {
+  await build({
+    entryPoints: Object.fromEntries(
+      ["compile", "error", "value"].map((part) => [part, `typebox/${part}`]).concat([["index", "typebox"]]),
+    ),
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    outdir: "node_modules/.cache/molecart/typebox",
+    outExtension: { ".js": ".mjs" },
+  });
+}
+
 /** One Postgres for the run, tuned to forget; a template database that each test file's shop is copied from. */
 export default async function globalSetup(): Promise<void> {
+  await bundleTypebox();
   const dataDir = await mkdtemp(join(tmpdir(), "molecart-test-"));
   const postgres = await startEmbeddedPostgres({
     dataDir,

@@ -7,6 +7,8 @@ import { call } from "../../lib/call.ts";
 import { type Config, loadConfig } from "../../lib/config.ts";
 import type { ServiceFactory } from "../../lib/service.ts";
 import { startTracing } from "../../lib/tracing/tracing.ts";
+import { gateway } from "../../services/gateway/gateway.service.ts";
+import { TIMEOUTS } from "../../services/gateway/http-server.ts";
 import { services } from "../../services/services.ts";
 import { SECRETS, TEMPLATE_DATABASE, TEST_ENV } from "./env.ts";
 
@@ -47,8 +49,10 @@ export async function startShop({ env = {}, replace = {}, databaseUrl }: ShopOpt
     ...brokerOptions(config),
     nodeID: `test-${randomBytes(4).toString("hex")}`,
   });
+  // The tests' own connections stay open, and bring nothing more.
+  const own: typeof replace = { gateway: gateway({ ...TIMEOUTS, farewell: 50 }), ...replace };
   for (const [name, service] of Object.entries(services))
-    broker.createService((replace[name] ?? service)(broker));
+    broker.createService((own[name] ?? service)(broker));
   await broker.start();
   const port = portOf(broker);
   return {
@@ -62,8 +66,8 @@ export async function startShop({ env = {}, replace = {}, databaseUrl }: ShopOpt
 }
 
 function portOf(broker: ServiceBroker): number {
-  const gateway: object = broker.getLocalService("gateway");
-  const address = "server" in gateway && gateway.server instanceof Server ? gateway.server.address() : null;
+  const service: object = broker.getLocalService("gateway");
+  const address = "server" in service && service.server instanceof Server ? service.server.address() : null;
   if (typeof address !== "object" || address === null) throw new Error("The gateway does not listen.");
   return address.port;
 }

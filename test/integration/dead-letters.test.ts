@@ -79,7 +79,10 @@ describe("dead letters", () => {
       pagination: { total: 2, pages: 1 },
     });
     expect(JSON.stringify(answer.body)).not.toContain("Ada");
-    const [registered, confirmed] = [answer.at("events", 0), answer.at("events", 1)];
+    // Each was given up in a database of its own, in either order.
+    const listed = [answer.at("events", 0), answer.at("events", 1)];
+    const of = (event: string) => listed.find((one) => Object(one).event === event);
+    const [registered, confirmed] = [of("user.registered"), of("order.confirmed")];
     expect(registered).toMatchObject({
       state: "dead",
       subscriber: "notifications",
@@ -94,7 +97,7 @@ describe("dead letters", () => {
 
     const one = await send(shop, "GET", `/api/admin/events/${Object(confirmed).id}`, undefined, { token });
     expect(one.body).toEqual(confirmed);
-    expect((await events("?limit=1&page=2")).at("events")).toEqual([confirmed]);
+    expect((await events("?limit=1&page=2")).at("events")).toEqual([listed[1]]);
     expect((await events("?subscriber=analytics")).at("events")).toEqual([]);
 
     subscriber.works = true;
