@@ -50,19 +50,21 @@ describeCluster("a storm of checkouts", LAYOUT, { servers: ["redis", "mongo"] },
       for (let i = 0; i < PRODUCTS; i++)
         products.push(await givenProduct(cluster, cluster.admin, { price: 10, stock_quantity: STOCK }));
       const own = log.since();
-      const started = performance.now();
+      const began = performance.now();
       const load = startLoad(log, { buyers, products, orders: ORDERS, pause: 0, patience: 120_000 });
       const reached = (share: number) =>
         eventually(async () => own().entries.length >= ORDERS * share, 120_000);
 
       // Where in the storm each fault happened: all of them have to meet orders under way.
       const met: number[] = [];
+      const started: Promise<unknown>[] = [];
       const meet = () => met.push(own().entries.length);
       for (const [i, victim] of ["orders-1", "stock-1", "payments-1"].entries()) {
         await reached(0.1 + i * 0.15);
         meet();
         await cluster.node(victim).kill("SIGKILL");
-        await cluster.start(victim);
+        // The next fault doesn't wait for it: the orders don't, either.
+        started.push(cluster.start(victim));
       }
       await reached(0.55);
       meet();
@@ -73,11 +75,12 @@ describeCluster("a storm of checkouts", LAYOUT, { servers: ["redis", "mongo"] },
       await cluster.redis.stop();
       await delay(10_000);
       await cluster.redis.start();
+      await Promise.all(started);
       const lastFault = performance.now();
       await load.done;
       await settled(cluster);
       const final = (performance.now() - lastFault) / 1000;
-      const took = (performance.now() - started) / 1000;
+      const took = (performance.now() - began) / 1000;
 
       const verify = await molecart(["verify", "--url", cluster.url], {
         ADMIN_EMAIL: ADMIN.email,
