@@ -1,5 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import { isStopping } from "./lifecycle.ts";
+import { atMost } from "./waiting.ts";
 
 /** Cheap questions to the stores of this node's services: may they be used right now? */
 
@@ -92,14 +93,8 @@ export async function storesUp(broker: ServiceBroker): Promise<Map<Store, boolea
 export async function recentChecks(broker: ServiceBroker): Promise<StoreCheck[]> {
   const node = nodes.get(broker);
   if (!node) return [];
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(resolve, PATIENCE, undefined);
-  try {
-    const answers = await Promise.race([ask(node), late]);
-    return answers ?? node.checks.map((check) => check.known ?? outcome(check, false, PATIENCE));
-  } finally {
-    clearTimeout(timer);
-  }
+  const answers = await atMost(PATIENCE, ask(node));
+  return answers ?? node.checks.map((check) => check.known ?? outcome(check, false, PATIENCE));
 }
 
 function ask(node: Node): Promise<StoreCheck[]> {
@@ -121,14 +116,15 @@ function outcome({ service, store, server }: Check, ok: boolean, ms: number): St
 }
 
 async function answers(ask: () => Promise<unknown>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(resolve, TIMEOUT, false);
   try {
-    return await Promise.race([ask().then(() => true), late]);
+    return (
+      (await atMost(
+        TIMEOUT,
+        ask().then(() => true),
+      )) ?? false
+    );
   } catch {
     return false;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

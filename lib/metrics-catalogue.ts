@@ -1,3 +1,4 @@
+import { ORDER_STATUSES } from "../services/orders/order-state.ts";
 import { STORES } from "./health.ts";
 import type { ServiceName } from "./service-names.ts";
 
@@ -43,16 +44,6 @@ const SAGA_BUCKETS = [
 ];
 
 export const SAGA_STATES = ["running", "compensating", "waiting", "parked"] as const;
-const ORDER_STATUSES = [
-  "pending",
-  "confirmed",
-  "processing",
-  "shipped",
-  "delivered",
-  "cancelled",
-  "refunded",
-] as const;
-
 export const CATALOGUE = {
   molecart_http_request_duration_seconds: {
     type: "histogram",

@@ -9,6 +9,7 @@ import {
   type ReadName,
 } from "./metrics-catalogue.ts";
 import { metricsText } from "./metrics-text.ts";
+import { atMost } from "./waiting.ts";
 
 /** What {@link Metrics.collect} brings: one value of a gauge. */
 export type Sample = {
@@ -136,13 +137,6 @@ function leaveOutUnread({ metrics }: ServiceBroker): void {
     const metric = metrics.getMetric(name);
     if (metric) Object.assign(metric, { increment: nothing, observe: nothing });
   }
-}
-
-async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([work, promise]);
-  clearTimeout(timer);
 }
 
 /** Every combination of labels whose values are all known; none if one is open. */

@@ -33,6 +33,7 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import type { Config } from "../config.ts";
+import { atMost } from "../waiting.ts";
 import { ATTRIBUTES, type Attributes, RESOURCE } from "./names.ts";
 import type { Carrier, Span, SpanKind, SpanStart, Tracing } from "./tracing.ts";
 
@@ -95,10 +96,10 @@ export function otelTracing(config: Config): Tracing {
       exporter.log = log;
     },
     async stop() {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, FAREWELL);
-      await Promise.race([processor.shutdown().catch(() => undefined), promise]);
-      clearTimeout(timer);
+      await atMost(
+        FAREWELL,
+        processor.shutdown().catch(() => undefined),
+      );
     },
   };
 }

@@ -5,7 +5,7 @@ import { eventOf, listEvents, redriveEvents } from "./events.ts";
 import { gatewayContract } from "./gateway.contract.ts";
 import { shopHealth } from "./health.ts";
 import type { Timeouts } from "./http-server.ts";
-import { StatusBoard } from "./status.ts";
+import { statusBoard } from "./status.ts";
 import { LostNodes, serviceNames } from "./status-nodes.ts";
 import { verifyShop } from "./verify.ts";
 import { web } from "./web.ts";
@@ -16,7 +16,7 @@ export const gateway = (timeouts?: Timeouts) =>
     mixins: [web(timeouts)],
     state() {
       const lost = new LostNodes();
-      return { lost, board: new StatusBoard(this.broker, lost) };
+      return { lost, board: statusBoard(this.broker, lost) };
     },
     actions: {
       async health(ctx) {
@@ -36,7 +36,7 @@ export const gateway = (timeouts?: Timeouts) =>
         return await verifyShop(ctx);
       },
       async status() {
-        return await this.board.read();
+        return await this.board();
       },
       async events(ctx) {
         return await listEvents(ctx, ctx.params);

@@ -4,6 +4,7 @@ import type { ResultOf } from "../../lib/contract.ts";
 import { percentile } from "../../lib/latency-window.ts";
 import { toDecimal } from "../../lib/money.ts";
 import { isDeadLetterQueue } from "../../lib/stores/job-figures.ts";
+import { atMost, goodFor } from "../../lib/waiting.ts";
 import { PUBLISHERS } from "../../mixins/jobs.contract.ts";
 import { contracts } from "../contracts.ts";
 import type { ordersContract } from "../orders/orders.contract.ts";
@@ -20,59 +21,42 @@ const DEADLINE = 800;
 type OrderFigures = ResultOf<typeof ordersContract.actions.figures>;
 
 /** The shop at a glance: every node, store, service and queue asked at once, and no more often than once a second. */
-export class StatusBoard {
-  readonly #broker: ServiceBroker;
-  readonly #lost: LostNodes;
-  #last: { at: number; status: Promise<ShopStatus> } | undefined;
+export function statusBoard(broker: ServiceBroker, lost: LostNodes): () => Promise<ShopStatus> {
+  return goodFor(FRESH, () => askShop(broker, lost));
+}
 
-  constructor(broker: ServiceBroker, lost: LostNodes) {
-    this.#broker = broker;
-    this.#lost = lost;
-  }
-
-  read(): Promise<ShopStatus> {
-    const now = performance.now();
-    if (!this.#last || now - this.#last.at >= FRESH) this.#last = { at: now, status: this.#ask() };
-    return this.#last.status;
-  }
-
-  async #ask(): Promise<ShopStatus> {
-    const self = { broker: this.#broker, name: "gateway" };
-    const options = { timeout: DEADLINE };
-    const [nodes, orders, queues, low_stock] = await Promise.all([
-      askNodes(this.#broker, this.#lost),
-      within(call(self, "orders.figures", {}, options)),
-      within(askPublishers((service) => call(self, `${service}.queueFigures`, {}, options))),
-      within(call(self, "products.lowStock", {}, options)),
-    ]);
-    const failed = queues?.failed.map(({ service }) => service) ?? PUBLISHERS;
-    const services = servicesOf(nodes);
-    return {
-      status: shopStatusOf(services),
-      nodes: nodes.map(nodeStatus).sort((a, b) => (a.id < b.id ? -1 : 1)),
-      stores: storeStatus(nodes),
-      services,
-      circuits: circuitsOf(nodes),
-      sales: orders ? salesOf(orders) : null,
-      sagas: orders ? sagasOf(orders) : null,
-      queues: queues && queues.answers.length > 0 ? queuesOf(byDatabase(queues.answers)) : null,
-      low_stock: low_stock ?? null,
-      not_asked: [...new Set([...failed, ...(orders ? [] : ["orders"]), ...(low_stock ? [] : ["products"])])],
-      timestamp: new Date().toISOString(),
-    };
-  }
+async function askShop(broker: ServiceBroker, lost: LostNodes): Promise<ShopStatus> {
+  const self = { broker, name: "gateway" };
+  const options = { timeout: DEADLINE };
+  const [nodes, orders, queues, low_stock] = await Promise.all([
+    askNodes(broker, lost),
+    within(call(self, "orders.figures", {}, options)),
+    within(askPublishers((service) => call(self, `${service}.queueFigures`, {}, options))),
+    within(call(self, "products.lowStock", {}, options)),
+  ]);
+  const failed = queues?.failed.map(({ service }) => service) ?? PUBLISHERS;
+  const services = servicesOf(nodes);
+  return {
+    status: shopStatusOf(services),
+    nodes: nodes.map(nodeStatus).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    stores: storeStatus(nodes),
+    services,
+    circuits: circuitsOf(nodes),
+    sales: orders ? salesOf(orders) : null,
+    sagas: orders ? sagasOf(orders) : null,
+    queues: queues && queues.answers.length > 0 ? queuesOf(byDatabase(queues.answers)) : null,
+    low_stock: low_stock ?? null,
+    not_asked: [...new Set([...failed, ...(orders ? [] : ["orders"]), ...(low_stock ? [] : ["products"])])],
+    timestamp: new Date().toISOString(),
+  };
 }
 
 /** @returns undefined if it fails, or takes too long */
 async function within<T>(asked: Promise<T>): Promise<T | undefined> {
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(resolve, DEADLINE, undefined);
   try {
-    return await Promise.race([asked, late]);
+    return await atMost(DEADLINE, asked);
   } catch {
     return undefined;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -5,6 +5,7 @@ import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { Obj } from "../../lib/schema.ts";
 import { defineService } from "../../lib/service.ts";
+import { atMost, goodFor } from "../../lib/waiting.ts";
 import { sql } from "../../mixins/sql.ts";
 import { StockLevel } from "../inventory/inventory.contract.ts";
 import { CatalogueCache, PRODUCTS_CHANGED, ProductsChanged } from "./cache.ts";
@@ -21,7 +22,7 @@ import { categoryTree, createCategory, removeCategory, updateCategory } from "./
 import { loadDemoCatalogue } from "./demo-catalogue.ts";
 import { Importer } from "./import/importer.ts";
 import { listProducts } from "./list.ts";
-import { LowStockFigures } from "./low-stock.ts";
+import { lowStock } from "./low-stock.ts";
 import { migrations } from "./migrations/index.ts";
 import { productsContract } from "./products.contract.ts";
 import { defineModels } from "./products.model.ts";
@@ -37,6 +38,9 @@ const PATIENCE = 1000;
  * longer: a product that somebody keeps locked must not hold up a checkout.
  */
 const STOCK_WAIT = 200;
+
+/** ms that the list of what runs out is good for: making it reads the whole catalogue. */
+const LOW_STOCK_GOOD_FOR = 5_000;
 
 const stockChanged = Compile(Obj({ levels: Type.Array(StockLevel) }));
 const productsChanged = Compile(ProductsChanged);
@@ -70,7 +74,7 @@ export default defineService(productsContract)({
     return {
       catalogue,
       cache,
-      lowStock: new LowStockFigures(db, config.LOW_STOCK_THRESHOLD),
+      lowStock: goodFor(LOW_STOCK_GOOD_FOR, () => lowStock(db, config.LOW_STOCK_THRESHOLD)),
       stock: new StockQueue({
         db,
         changed,
@@ -166,7 +170,7 @@ export default defineService(productsContract)({
     },
 
     async lowStock() {
-      return await this.lowStock.read();
+      return await this.lowStock();
     },
 
     async quote(ctx) {
@@ -196,11 +200,3 @@ export default defineService(productsContract)({
     await this.stock.idle();
   },
 });
-
-/** Waits for `work`, but no longer than `ms`. */
-async function atMost(ms: number, work: Promise<void>): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([work, late]);
-  clearTimeout(timer);
-}

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import pg from "pg";
+import type pg from "pg";
 import { migrateDown, migrateStatus, migrateUp } from "../../cli/actions/migrate.ts";
 import { SQL_SERVICES, type SqlService } from "../../lib/service-names.ts";
 import { migrations } from "../../services/migrations.ts";
+import { query } from "../helpers/query.ts";
 import { createDatabase } from "../helpers/shop.ts";
 import { act } from "./support.ts";
 
@@ -13,15 +14,7 @@ beforeAll(async () => {
   env = { DATABASE_URL: url };
 });
 
-async function sql<R extends pg.QueryResultRow>(text: string): Promise<R[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<R>(text)).rows;
-  } finally {
-    await client.end();
-  }
-}
+const sql = <R extends pg.QueryResultRow>(text: string) => query<R>(url, text);
 
 /** Everything that a schema consists of, as Postgres describes it. */
 async function shapeOf(schema: string): Promise<unknown> {

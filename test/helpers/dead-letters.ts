@@ -1,8 +1,8 @@
-import pg from "pg";
 import { Unavailable } from "../../lib/errors.ts";
 import type { EventEnvelope } from "../../lib/events.ts";
 import { notificationsContract } from "../../services/notifications/notifications.contract.ts";
 import { fakeService } from "./fakes.ts";
+import { query } from "./query.ts";
 
 /** A subscriber of nearly everything, which takes nothing until it is told to. */
 export class FakeSubscriber {
@@ -29,17 +29,6 @@ export class FakeSubscriber {
       onStockLow: (ctx) => this.#take(ctx.params),
     }),
   };
-}
-
-/** Asks a database beside the shop. */
-export async function query<R extends pg.QueryResultRow>(url: string, text: string): Promise<R[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<R>(text)).rows;
-  } finally {
-    await client.end();
-  }
 }
 
 /** Has events that are published from now on given up after one try (or, of course, after more). */

@@ -5,7 +5,8 @@ import { lockDeadEvents } from "../../lib/stores/event-jobs.ts";
 import { databaseIdentity } from "../../lib/stores/job-figures.ts";
 import { Jobs } from "../../lib/stores/jobs.ts";
 import { adminToken, eventually, givenProduct, givenUser, send } from "../helpers/client.ts";
-import { FakeSubscriber, giveUpAfter, query } from "../helpers/dead-letters.ts";
+import { FakeSubscriber, giveUpAfter } from "../helpers/dead-letters.ts";
+import { query } from "../helpers/query.ts";
 import { createDatabase, type Shop, startShop } from "../helpers/shop.ts";
 
 /** A shop whose orders have a database of their own, and a subscriber that is broken. */

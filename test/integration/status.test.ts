@@ -3,7 +3,7 @@ import { Check } from "typebox/value";
 import { addCheck } from "../../lib/health.ts";
 import { ShopStatus } from "../../services/gateway/status.contract.ts";
 import { adminToken, eventually, givenProduct, givenUser, send } from "../helpers/client.ts";
-import { query } from "../helpers/dead-letters.ts";
+import { query } from "../helpers/query.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
 let shop: Shop;
