@@ -2,6 +2,7 @@ import type { BrokerOptions } from "moleculer";
 import { type DestinationStream, multistream, pino, destination as pinoDestination, transport } from "pino";
 import { logLevels } from "./announce.ts";
 import type { Config } from "./config.ts";
+import { LOG_LINE } from "./log-format.ts";
 import { logFields } from "./tracing/scope.ts";
 
 const PINO = {
@@ -23,14 +24,11 @@ const PINO = {
   },
 };
 
-/** A line each: when, how grave, which part, what, and the data. */
 const PRETTY = {
   target: "pino-pretty",
   options: {
     colorize: process.stdout.isTTY === true && process.stdout.hasColors(),
-    ignore: "pid,hostname,nodeID,ns,mod,svc,ver,trace_id,span_id",
-    messageFormat: "{mod}: {msg}",
-    singleLine: true,
+    ...LOG_LINE,
     translateTime: "HH:MM:ss.l",
   },
 };

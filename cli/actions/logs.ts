@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { logDirectory } from "../../lib/log-file.ts";
+import { LOG_LINE } from "../../lib/log-format.ts";
 import { CliError, EXIT, Misuse } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import { waited } from "../lib/patience.ts";
@@ -103,9 +104,7 @@ async function printerOf(
   const { prettyFactory } = await import("pino-pretty");
   const pretty = prettyFactory({
     colorize: io.color,
-    singleLine: true,
-    ignore: "pid,hostname,nodeID,ns,mod,svc,ver,trace_id,span_id",
-    messageFormat: "{mod}: {msg}",
+    ...LOG_LINE,
     translateTime: "SYS:yyyy-mm-dd HH:MM:ss.l",
   });
   const width = Math.max(...names.map((name) => name.length));

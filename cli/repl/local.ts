@@ -1,6 +1,7 @@
 import { Server } from "node:http";
 import type { ServiceBroker } from "moleculer";
 import { call } from "../../lib/call.ts";
+import { urlOf } from "../../services/gateway/http-server.ts";
 import { CliError } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import { GUEST, type Identity, logIn } from "./identity.ts";
@@ -16,7 +17,7 @@ export async function openLocalRepl(
   options: { guest: boolean },
   io: Io,
 ): Promise<number> {
-  const url = urlOf(broker, io.env);
+  const url = shopUrl(broker, io.env);
   const identity = options.guest ? GUEST : await logInHere(url, io);
   try {
     io.say(`At ${url}, as ${identity.says}.\nhelp lists what there is, exit stops the shop.`);
@@ -48,12 +49,8 @@ async function logInHere(url: string, io: Io): Promise<Identity> {
   }
 }
 
-function urlOf(broker: ServiceBroker, env: NodeJS.ProcessEnv): string {
+function shopUrl(broker: ServiceBroker, env: NodeJS.ProcessEnv): string {
   const gateway: unknown = broker.getLocalService("gateway");
   const server = typeof gateway === "object" && gateway && "server" in gateway ? gateway.server : undefined;
-  const listens = server instanceof Server ? server.address() : null;
-  if (typeof listens !== "object" || !listens) return `http://127.0.0.1:${env.PORT || "8080"}`;
-  const { address, family, port } = listens;
-  if (address === "0.0.0.0" || address === "::") return `http://127.0.0.1:${port}`;
-  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  return (server instanceof Server && urlOf(server)) || `http://127.0.0.1:${env.PORT || "8080"}`;
 }

@@ -47,6 +47,14 @@ export const TIMEOUTS: Timeouts = {
 /** ms between two looks at who is still connected. */
 const LOOK_EVERY = 25;
 
+/** Where a server listens, for somebody on this machine; undefined before it does. */
+export function urlOf(server: Server): string | undefined {
+  const at = server.address();
+  if (!at || typeof at === "string") return undefined;
+  const host = ["::", "0.0.0.0"].includes(at.address) ? "127.0.0.1" : at.address;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${at.port}`;
+}
+
 /** Node's own `requestTimeout` knows no routes and would end a long import: bodies are timed here instead. */
 export class HttpServer {
   readonly server: Server;
@@ -69,14 +77,6 @@ export class HttpServer {
       listener,
     );
     this.server.on("clientError", (error, socket) => this.#refuse(error, socket));
-  }
-
-  /** Where it listens, for somebody on this machine. */
-  url(): string {
-    const at = this.server.address();
-    if (!at || typeof at === "string") return "";
-    const host = ["::", "0.0.0.0"].includes(at.address) ? "127.0.0.1" : at.address;
-    return `http://${host.includes(":") ? `[${host}]` : host}:${at.port}`;
   }
 
   /**

@@ -10,7 +10,7 @@ import { configOf } from "../../lib/runtime.ts";
 import type { Mixin } from "../../lib/service.ts";
 import { answerFailure, answerJson, type Log } from "./answers.ts";
 import { front } from "./front.ts";
-import { HttpServer, TIMEOUTS, type Timeouts } from "./http-server.ts";
+import { HttpServer, TIMEOUTS, type Timeouts, urlOf } from "./http-server.ts";
 import { pagesOf } from "./pages.ts";
 import { prepare } from "./prepare.ts";
 import { limitersOf, RateLimits } from "./rate-limits.ts";
@@ -53,7 +53,7 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
       const receive = front({ broker, config, router, limits, pages: pagesOf(broker, config), http, log });
       beforeStop(broker, () => http.drain(config.SHUTDOWN_TIMEOUT));
       broker.localBus.once("$broker.started", () => {
-        const url = http.url();
+        const url = urlOf(http.server);
         broker.getLogger("gateway").info(`Answers at ${url}, and explains its API at ${url}/api/docs`);
       });
 
