@@ -44,7 +44,7 @@ const CLUSTER_RATIO = 0.1;
 
 /** Connections a service opens at most. Embedded, all the services' pools share one small Postgres. */
 const POOL = 8;
-const EMBEDDED_POOL = 4;
+const EMBEDDED_POOL = 3;
 
 const SPEC = {
   NODE_ENV: str({ default: "development" }),
