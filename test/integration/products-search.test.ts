@@ -28,6 +28,9 @@ describe("search", () => {
     ["the coffee atlas", "The Coffee Atlas: Forty Origins and How to Brew Them"],
     ["HK-COF-0001", "Café Lisbonne French press coffee maker, 1 litre"],
     ["hk-cof-0008", "Siphon Nº 5 vacuum coffee maker"],
+    ["HK-COF-0001 ☕", "Café Lisbonne French press coffee maker, 1 litre"],
+    ["€ HK-COF-0001 €", "Café Lisbonne French press coffee maker, 1 litre"],
+    ["☕ €", undefined],
     ["stelton OR 1=1", undefined],
     ["qwrtzp", undefined],
   ])("%s finds first %s", async (search, name) => {
