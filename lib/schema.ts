@@ -50,7 +50,9 @@ function isInstant(text: string): boolean {
   return time >= Date.UTC(1900, 0) && time < Date.UTC(10_000, 0);
 }
 
-export const Quantity = () => Type.Integer({ minimum: 1, maximum: 10_000, examples: [1] });
+/** Units of one product that a cart or an order holds at most. */
+export const MAX_QUANTITY = 10_000;
+export const Quantity = () => Type.Integer({ minimum: 1, maximum: MAX_QUANTITY, examples: [1] });
 
 export const Currency = () => Type.String({ pattern: "^[A-Z]{3}$", examples: ["EUR"] });
 

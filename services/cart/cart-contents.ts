@@ -1,6 +1,7 @@
 import { ValidationFailed } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import type { MinorUnits } from "../../lib/money.ts";
+import { MAX_QUANTITY } from "../../lib/schema.ts";
 import type { LineItem } from "../inventory/inventory.contract.ts";
 
 /*
@@ -21,8 +22,6 @@ import type { LineItem } from "../inventory/inventory.contract.ts";
 export const MAX_PRODUCTS = 100;
 /** Different products after a login joined two carts: what one order may hold. Beyond it, a guest's items are dropped. */
 export const MAX_MERGED_PRODUCTS = 200;
-/** Units of one product. */
-export const MAX_QUANTITY = 10_000;
 /** Guests' carts remembered as merged; a user has one or two at a time. */
 const MAX_MERGED = 20;
 

@@ -2,7 +2,7 @@ import Type, { type Static } from "typebox";
 import { action, contract } from "../../lib/contract.ts";
 import { InsufficientStock } from "../../lib/errors.ts";
 import { envelopeOf } from "../../lib/events.ts";
-import { IntId, Nullable, Obj, Quantity, Timestamp, Uuid } from "../../lib/schema.ts";
+import { IntId, MAX_QUANTITY, Nullable, Obj, Quantity, Timestamp, Uuid } from "../../lib/schema.ts";
 import { LineItem } from "../inventory/inventory.contract.ts";
 
 export const Cart = Obj({
@@ -46,7 +46,7 @@ export const cartContract = contract(
       summary: "Set a quantity; 0 removes",
       rest: ["PUT /cart/items/:product_id"],
       permissions: ["public"],
-      params: Obj({ product_id: IntId(), quantity: Type.Integer({ minimum: 0, maximum: 10_000 }) }),
+      params: Obj({ product_id: IntId(), quantity: Type.Integer({ minimum: 0, maximum: MAX_QUANTITY }) }),
       result: Cart,
       errors: [InsufficientStock],
     }),

@@ -1,6 +1,7 @@
 import type { Config } from "../../lib/config.ts";
-import { AmountTooLarge, ProductUnavailable } from "../../lib/errors.ts";
+import { AmountTooLarge, ProductUnavailable, ValidationFailed } from "../../lib/errors.ts";
 import { MAX_ORDER_TOTAL, type MinorUnits } from "../../lib/money.ts";
+import { MAX_QUANTITY } from "../../lib/schema.ts";
 import type { LineItem } from "../inventory/inventory.contract.ts";
 import type { Quote } from "../products/products.contract.ts";
 
@@ -23,11 +24,20 @@ export interface Totals {
 
 export type PricingRules = Pick<Config, "SHIPPING_FLAT" | "SHIPPING_FREE_FROM" | "TAX_PERCENT">;
 
-/** One line for each product, in product order: the order in which stock is locked. */
+/**
+ * One line for each product, in product order: the order in which stock is locked.
+ * @throws ValidationFailed where lines of one product add up to more than a line may hold
+ */
 export function mergeItems(items: readonly LineItem[]): LineItem[] {
   const quantities = new Map<number, number>();
-  for (const { product_id, quantity } of items)
-    quantities.set(product_id, (quantities.get(product_id) ?? 0) + quantity);
+  for (const [index, { product_id, quantity }] of items.entries()) {
+    const sum = (quantities.get(product_id) ?? 0) + quantity;
+    if (sum > MAX_QUANTITY) {
+      const message = `an order holds at most ${MAX_QUANTITY} of one product`;
+      throw new ValidationFailed({ violations: [{ path: `/items/${index}/quantity`, message }] });
+    }
+    quantities.set(product_id, sum);
+  }
   return [...quantities]
     .sort(([a], [b]) => a - b)
     .map(([product_id, quantity]) => ({ product_id, quantity }));

@@ -73,6 +73,18 @@ describe("POST /orders", () => {
     ["a negative quantity", { ...PAID, items: [{ product_id: 5, quantity: -1 }] }, 422, "VALIDATION_FAILED"],
     ["a fraction", { ...PAID, items: [{ product_id: 5, quantity: 1.5 }] }, 422, "VALIDATION_FAILED"],
     [
+      "more of one product than an order holds, in several lines",
+      {
+        ...PAID,
+        items: [
+          { product_id: 5, quantity: 9000 },
+          { product_id: 5, quantity: 1001 },
+        ],
+      },
+      422,
+      "VALIDATION_FAILED",
+    ],
+    [
       "a price from the client",
       { ...PAID, items: [{ product_id: 5, quantity: 1, price: 0.01 }] },
       422,
