@@ -104,12 +104,15 @@ export async function takeLevel(db: Database, level: StockLevel): Promise<Produc
   return { ...(await existing(db, level.product_id)), stock_quantity: level.available };
 }
 
-/** Names and prices (minor units) of those of these products that are sold, by id. */
-export async function quotesOf(db: Database, ids: readonly number[]): Promise<Quote[]> {
+/**
+ * Names and prices (minor units) of those of these products that are sold, by id. An order has one currency, the
+ * shop's: what is priced in another one can't be sold for as many of these.
+ */
+export async function quotesOf({ db, currency }: Catalogue, ids: readonly number[]): Promise<Quote[]> {
   return await db.rows<Quote>(
     `SELECT id AS product_id, sku, name, price AS unit_price, currency FROM products.products
-     WHERE id = ANY ($1::int[]) AND withdrawn_at IS NULL ORDER BY id`,
-    [ids],
+     WHERE id = ANY ($1::int[]) AND withdrawn_at IS NULL AND currency = $2 ORDER BY id`,
+    [ids, currency],
   );
 }
 

@@ -258,7 +258,8 @@ export const productsContract = contract("products", {
     result: LowStock,
   }),
   quote: action({
-    summary: "Current names and prices of products that are sold; unknown and withdrawn ones are left out",
+    summary:
+      "Current names and prices of products that are sold; unknown and withdrawn ones, and those in another currency than orders, are left out",
     permissions: ["service"],
     params: Obj({ ids: Type.Array(IntId(), { minItems: 1, maxItems: 200 }) }),
     result: Type.Array(Quote),

@@ -174,7 +174,7 @@ export default defineService(productsContract)({
     },
 
     async quote(ctx) {
-      return await quotesOf(this.db, ctx.params.ids);
+      return await quotesOf(this.catalogue, ctx.params.ids);
     },
 
     async count() {

@@ -103,7 +103,14 @@ export async function adminToken(shop: Pick<Shop, "url">): Promise<string> {
 export async function givenProduct(
   shop: Pick<Shop, "url">,
   token: string,
-  fields: { name?: string; price?: number; stock_quantity?: number; sku?: string; category_id?: number } = {},
+  fields: {
+    name?: string;
+    price?: number;
+    stock_quantity?: number;
+    sku?: string;
+    currency?: string;
+    category_id?: number;
+  } = {},
 ): Promise<number> {
   const product = { name: "Coffee maker", price: 29.99, stock_quantity: 10, ...fields };
   const answer = await send(shop, "POST", "/api/products", product, { token });

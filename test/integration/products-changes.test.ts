@@ -166,6 +166,19 @@ describe("who may change the catalogue", () => {
 });
 
 describe("products.quote and products.count", () => {
+  test("a product in another currency than orders is shown, and not sold at the same number of that", async () => {
+    const id = await givenProduct(shop, admin, { currency: "JPY", price: 1500, stock_quantity: 5 });
+    expect((await products("GET", `/${id}`)).body).toMatchObject({ currency: "JPY", price: 1500 });
+    const body = { shipping_address: "12 Analytical Row", items: [{ product_id: id, quantity: 1 }] };
+    const order = await send(shop, "POST", "/api/orders", body, { token: customer });
+    expect([order.status, order.at("code"), order.at("details", "product_ids", 0)]).toEqual([
+      409,
+      "PRODUCT_UNAVAILABLE",
+      id,
+    ]);
+    expect((await send(shop, "POST", "/api/cart/items", { product_id: id })).status).toBe(404);
+  });
+
   test("quote tells today's name and price in minor units, and leaves out what isn't sold", async () => {
     const [a, b, gone] = [
       await givenProduct(shop, admin, { name: "A", price: 0.29, sku: newSku() }),
