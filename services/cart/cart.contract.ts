@@ -1,6 +1,6 @@
 import Type, { type Static } from "typebox";
 import { action, contract } from "../../lib/contract.ts";
-import { InsufficientStock } from "../../lib/errors.ts";
+import { InsufficientStock, NotFound } from "../../lib/errors.ts";
 import { envelopeOf } from "../../lib/events.ts";
 import { IntId, MAX_QUANTITY, Nullable, Obj, Quantity, Timestamp, Uuid } from "../../lib/schema.ts";
 import { LineItem } from "../inventory/inventory.contract.ts";
@@ -40,7 +40,7 @@ export const cartContract = contract(
       status: 201,
       params: Obj({ product_id: IntId(), quantity: Type.Optional(Quantity()) }),
       result: Cart,
-      errors: [InsufficientStock],
+      errors: [NotFound, InsufficientStock],
     }),
     setItem: action({
       summary: "Set a quantity; 0 removes",

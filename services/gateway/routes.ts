@@ -46,6 +46,8 @@ export interface Match {
  */
 export class Router {
   readonly #static = new Map<string, RestRoute>();
+  /** `POST /users/login` is no user's address for `PUT`. */
+  readonly #staticPaths = new Set<string>();
   readonly #dynamic = new Map<string, { route: RestRoute; segments: string[] }[]>();
   /** Each request is looked up twice in a row, by the front and by moleculer-web. */
   #last: { method: string; path: string; match: Match | undefined } | undefined;
@@ -53,8 +55,10 @@ export class Router {
   constructor(routes: readonly RestRoute[]) {
     for (const route of routes) {
       const segments = route.path.split("/");
-      if (route.pathParams.length === 0) this.#static.set(`${route.method} ${route.path}`, route);
-      else {
+      if (route.pathParams.length === 0) {
+        this.#static.set(`${route.method} ${route.path}`, route);
+        this.#staticPaths.add(route.path);
+      } else {
         const key = `${route.method} ${segments.length}`;
         this.#dynamic.set(key, [...(this.#dynamic.get(key) ?? []), { route, segments }]);
       }
@@ -71,6 +75,7 @@ export class Router {
   #look(method: string, path: string): Match | undefined {
     const route = this.#static.get(`${method} ${path}`);
     if (route) return { route, params: {} };
+    if (this.#staticPaths.has(path)) return undefined;
     const given = path.split("/");
     for (const candidate of this.#dynamic.get(`${method} ${given.length}`) ?? []) {
       const params = matchSegments(candidate.segments, given);

@@ -5,6 +5,7 @@ import {
   IdempotencyMismatch,
   InvalidPaymentMethod,
   InvalidSignature,
+  NotFound,
   NotRefundable,
   OrderInProgress,
   OrderNotPayable,
@@ -78,6 +79,7 @@ export const paymentsContract = contract("payments", {
     params: Obj({ order_id: Uuid(), payment_method: PaymentMethod() }),
     result: Obj({ payment: Payment }),
     errors: [
+      NotFound,
       PaymentDeclined,
       InvalidPaymentMethod,
       OrderNotPayable,

@@ -142,6 +142,10 @@ describe("methods", () => {
     ["PROPFIND", "/api/categories/3", "PUT, DELETE, OPTIONS"],
     ["POST", "/api/docs", "GET, HEAD, OPTIONS"],
     ["POST", "/health", "GET, HEAD, OPTIONS"],
+    // Not the payment, user or product of that id.
+    ["GET", "/api/payments/process", "POST, OPTIONS"],
+    ["PUT", "/api/users/login", "POST, OPTIONS"],
+    ["DELETE", "/api/products/import", "POST, OPTIONS"],
     ["HEAD", "/api/auth/login", "POST, OPTIONS"],
   ])("%s %s is 405, with Allow: %s", async (method, path, allow) => {
     const { status, headers, body } = await ask(method, path);
