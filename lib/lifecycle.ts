@@ -16,13 +16,16 @@ export function installLifecycle(broker: ServiceBroker): void {
   const lifecycle: Lifecycle = { stopping: false, before: [] };
   nodes.set(broker, lifecycle);
   const stop = broker.stop;
-  broker.stop = async () => {
-    // Moleculer calls it again when the process exits.
-    if (!lifecycle.stopping) {
-      lifecycle.stopping = true;
-      await Promise.allSettled(lifecycle.before.map((work) => work()));
-    }
+  const stopInOrder = async () => {
+    lifecycle.stopping = true;
+    await Promise.allSettled(lifecycle.before.map((work) => work()));
     await stop.call(broker);
+  };
+  let stopped: Promise<void> | undefined;
+  // Moleculer calls it at every signal and when the process exits: a second one must not overtake the first.
+  broker.stop = () => {
+    stopped ??= stopInOrder();
+    return stopped;
   };
 }
 
