@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { RouteNotFound } from "../../lib/errors.ts";
 import { currentScope } from "../../lib/tracing/scope.ts";
 import { failureResponse } from "./failure-response.ts";
+import { visitOf } from "./visit.ts";
 
 export type Log = (message: string, data: object) => void;
 
@@ -84,12 +84,8 @@ export function answerFailure(
   log: Log,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const requestId = String(req.headers["x-request-id"] ?? "");
-  const shown = failureResponse(
-    isWebNotFound(error) ? new RouteNotFound({}) : error,
-    requestId,
-    currentScope()?.span?.traceId,
-  );
+  const { requestId } = visitOf(req);
+  const shown = failureResponse(error, requestId, currentScope()?.span?.traceId);
   if (shown.log) {
     log("Request failed", {
       method: req.method,
@@ -104,9 +100,4 @@ export function answerFailure(
     return;
   }
   answerJson(res, shown.status, shown.body, { headers: { ...headers, ...shown.headers } });
-}
-
-/** moleculer-web's own 404 for what no route matched; ours has another type. */
-function isWebNotFound(error: unknown): boolean {
-  return error instanceof Error && error.name === "NotFoundError";
 }

@@ -2,6 +2,8 @@ import { IncomingMessage } from "node:http";
 
 /** What the gateway knows of a request before it is routed. */
 export interface Visit {
+  /** The client's `X-Request-Id` if it is one, else a new one. */
+  requestId: string;
   ip: string;
   /** What limits count an anonymous client by. */
   limitKey: string;
