@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServiceBroker } from "moleculer";
-import { noteCall } from "../../lib/call-figures.ts";
+import { callsOf, noteCall } from "../../lib/call-figures.ts";
 import type { Config } from "../../lib/config.ts";
 import { AddressTooLong, MethodNotAllowed, RequestTooSlow, RouteNotFound } from "../../lib/errors.ts";
 import { metricsOf } from "../../lib/metrics.ts";
@@ -98,7 +98,7 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
     const ms = performance.now() - visit.startedAt;
     const labels = { method: methodOf(req), route: visit.route, status: statusOf(res) };
     metrics.observe("molecart_http_request_duration_seconds", ms, labels);
-    noteCall(broker, "gateway", ms, labels.status >= 500);
+    noteCall(callsOf(broker, "gateway"), ms, labels.status >= 500);
   }
 }
 
