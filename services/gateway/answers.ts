@@ -23,25 +23,28 @@ export function answerJson(
     return;
   }
   // A string leaves in one write together with the head, a buffer in two.
-  const { body, length } = isShared && typeof data === "object" ? sharedText(data) : textOf(data);
+  const { body, length, encoding } = isShared && typeof data === "object" ? sharedText(data) : textOf(data);
   res.writeHead(status, {
     ...headers,
     "Content-Type": "application/json; charset=utf-8",
     "Content-Length": length,
   });
   // Node leaves the body of an answer to HEAD out.
-  res.end(body);
+  res.end(body, encoding);
 }
 
 interface Text {
   body: string;
   /** Bytes. */
   length: number;
+  /** What is ASCII alone is the same in both, and as latin1 it needs no looking through. */
+  encoding: "latin1" | "utf8";
 }
 
 function textOf(data: unknown): Text {
   const body = JSON.stringify(data);
-  return { body, length: Buffer.byteLength(body) };
+  const length = Buffer.byteLength(body);
+  return { body, length, encoding: length === body.length ? "latin1" : "utf8" };
 }
 
 const texts = new WeakMap<object, Text>();

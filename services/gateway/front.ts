@@ -6,6 +6,7 @@ import type { Config } from "../../lib/config.ts";
 import { AddressTooLong, MethodNotAllowed, RequestTooSlow, RouteNotFound } from "../../lib/errors.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { currentScope, inScope } from "../../lib/tracing/scope.ts";
+import type { GatewayAnswer } from "./answer.ts";
 import { answerFailure, type Log } from "./answers.ts";
 import { clientIp, limitKey } from "./client-ip.ts";
 import { answerOptions, commonHeaders } from "./headers.ts";
@@ -13,7 +14,7 @@ import type { HttpServer } from "./http-server.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { closeSpan, methodOf, openSpan, statusOf } from "./request-span.ts";
 import type { Match, Router } from "./routes.ts";
-import { openVisit, type Visit } from "./visit.ts";
+import type { Visit, VisitingRequest } from "./visit.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,100}$/;
 /** Bytes of path and query. */
@@ -43,14 +44,14 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
   const setHeaders = commonHeaders(config);
   const metrics = metricsOf(broker);
 
-  return (req: IncomingMessage, res: ServerResponse, next: Next): Promise<void> => {
+  return (req: VisitingRequest, res: GatewayAnswer, next: Next): Promise<void> => {
     const visit = open(req);
     const { requestId } = visit;
     const span = openSpan(req, requestId);
     return inScope(span ? { requestId, span } : { requestId }, () => answer(req, res, next, visit));
   };
 
-  async function answer(req: IncomingMessage, res: ServerResponse, next: Next, visit: Visit): Promise<void> {
+  async function answer(req: VisitingRequest, res: GatewayAnswer, next: Next, visit: Visit): Promise<void> {
     const fail = (error: unknown) => answerFailure(req, res, error, log);
     setHeaders(req, res, visit.requestId);
     http.track(req, res, () => (res.writableEnded ? req.socket.destroy() : fail(new RequestTooSlow({}))));
@@ -80,18 +81,17 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
     }
   }
 
-  function open(req: IncomingMessage): Visit {
+  function open(req: VisitingRequest): Visit {
     const given = req.headers["x-request-id"];
     const ip = clientIp(req, config.TRUST_PROXY);
-    const visit: Visit = {
+    req.visit = {
       requestId: typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID(),
       ip,
       limitKey: `ip:${limitKey(ip)}`,
       route: "unrouted",
       startedAt: performance.now(),
     };
-    openVisit(req, visit);
-    return visit;
+    return req.visit;
   }
 
   function measure(req: IncomingMessage, res: ServerResponse, visit: Visit): void {

@@ -17,10 +17,6 @@ export class VisitingRequest extends IncomingMessage {
   visit: Visit | undefined = undefined;
 }
 
-export function openVisit(req: IncomingMessage, visit: Visit): void {
-  if (req instanceof VisitingRequest) req.visit = visit;
-}
-
 export function visitOf(req: IncomingMessage): Visit {
   const visit = req instanceof VisitingRequest ? req.visit : undefined;
   if (!visit) throw new Error("A request came past the front of the gateway.");

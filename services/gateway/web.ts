@@ -8,6 +8,7 @@ import { beforeStop } from "../../lib/lifecycle.ts";
 import type { Meta } from "../../lib/meta.ts";
 import { configOf } from "../../lib/runtime.ts";
 import type { Mixin } from "../../lib/service.ts";
+import type { GatewayAnswer } from "./answer.ts";
 import { answerFailure, answerJson, type Log } from "./answers.ts";
 import { front } from "./front.ts";
 import { HttpServer, TIMEOUTS, type Timeouts, urlOf } from "./http-server.ts";
@@ -15,7 +16,7 @@ import { pagesOf } from "./pages.ts";
 import { prepare } from "./prepare.ts";
 import { limitersOf, RateLimits } from "./rate-limits.ts";
 import { type Match, type RestRoute, Router, restRoutes } from "./routes.ts";
-import { visitOf } from "./visit.ts";
+import { type VisitingRequest, visitOf } from "./visit.ts";
 
 declare module "moleculer-web" {
   interface Alias {
@@ -48,7 +49,7 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
       const routes = new Map<Alias, RestRoute>();
       const routeOf = ({ $alias }: IncomingRequest) => routes.get($alias);
 
-      let handle: (req: IncomingMessage, res: ServerResponse) => unknown = () => undefined;
+      let handle: (req: VisitingRequest, res: GatewayAnswer) => unknown = () => undefined;
       const http = new HttpServer((req, res) => handle(req, res), timeouts);
       const receive = front({ broker, config, router, limits, pages: pagesOf(broker, config), http, log });
       beforeStop(broker, () => http.drain(config.SHUTDOWN_TIMEOUT));
@@ -101,7 +102,7 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
            * In place of moleculer-web's own, which sends each request through an action (`rest`), a scan of aliases and
            * a chain of Express middlewares: the front has found the route already, and there are no middlewares.
            */
-          httpHandler(req: IncomingRequest, res: GatewayResponse) {
+          httpHandler(req: VisitingRequest & IncomingRequest, res: GatewayAnswer & GatewayResponse) {
             return receive(req, res, (match) => this.answerRoute(req, res, match));
           },
           async answerRoute(req: IncomingRequest, res: GatewayResponse, { route, params }: Match) {
