@@ -1,4 +1,4 @@
-import type { BrokerOptions, ServiceBroker } from "moleculer";
+import { type BrokerOptions, ServiceBroker } from "moleculer";
 import type { DestinationStream } from "pino";
 import { callFiguresMiddleware } from "../middlewares/call-figures.ts";
 import { contractMiddleware } from "../middlewares/contract.ts";
@@ -27,6 +27,9 @@ import { NatsTransporter, natsOptions } from "./transporter.ts";
 
 /** How many answers one node keeps in memory: bounded, or a stranger's searches would grow it without end. */
 const CACHE_ENTRIES = 5_000;
+
+/** Of Moleculer's middlewares: nobody asks for a fallback, and calls are counted by ours. Each would cost at every call. */
+const LEFT_OUT = new Set(["Fallback", "Metrics"]);
 
 interface NodeOptions {
   /** Runs after the last service and store have stopped. */
@@ -63,6 +66,7 @@ export function brokerOptions(config: Config, { afterStop, logFile }: NodeOption
       collectProcessMetrics: config.NODE_ENV !== "test",
     },
     // The first is the innermost: a refused call costs no check of params, a bug in a check no store error.
+    internalMiddlewares: false,
     middlewares: [
       contractMiddleware({ checkResults: config.NODE_ENV === "test" }),
       permissionsMiddleware(),
@@ -70,11 +74,12 @@ export function brokerOptions(config: Config, { afterStop, logFile }: NodeOption
       tracingMiddleware(),
       drainMiddleware(config.SHUTDOWN_TIMEOUT),
       probes.middleware,
+      ...ServiceBroker.INTERNAL_MIDDLEWARES.filter((name) => !LEFT_OUT.has(name)),
       callFiguresMiddleware(),
     ],
     created(broker) {
       provideConfig(broker, config);
-      installMetrics(broker, config);
+      installMetrics(broker, config, transporter);
       installLifecycle(broker);
       installCalls(broker, config.REQUEST_TIMEOUT);
       beginFigures(broker);
@@ -101,11 +106,11 @@ export function brokerOptions(config: Config, { afterStop, logFile }: NodeOption
   };
 }
 
-function installMetrics(broker: ServiceBroker, config: Config): void {
+function installMetrics(broker: ServiceBroker, config: Config, transporter: NatsTransporter | null): void {
   const { SERVICES } = config;
   const metrics = new Metrics(broker, (service) => SERVICES.length === 0 || SERVICES.includes(service));
   provideMetrics(broker, metrics);
   if (!isScraped(config)) return;
-  collectNodeFigures(broker, metrics);
+  collectNodeFigures(broker, metrics, transporter?.packets ?? { sent: 0, received: 0 });
   collectProcessFigures(metrics);
 }

@@ -15,8 +15,8 @@ export interface ServiceCalls {
 
 const nodes = new WeakMap<ServiceBroker, Map<string, ServiceCalls>>();
 
-/** Notes a call that this node has answered. @param ms that it took */
-export function noteCall(broker: ServiceBroker, service: string, ms: number, isFault: boolean): void {
+/** Where the calls of a service of this node are counted: whoever counts each one keeps it. */
+export function callsOf(broker: ServiceBroker, service: string): ServiceCalls {
   let services = nodes.get(broker);
   if (!services) {
     services = new Map();
@@ -27,6 +27,11 @@ export function noteCall(broker: ServiceBroker, service: string, ms: number, isF
     calls = { calls: 0, errors: 0, latencies: new LatencyWindow() };
     services.set(service, calls);
   }
+  return calls;
+}
+
+/** Notes a call that this node has answered. @param ms that it took */
+export function noteCall(calls: ServiceCalls, ms: number, isFault: boolean): void {
   calls.calls++;
   if (isFault) calls.errors++;
   calls.latencies.add(ms);

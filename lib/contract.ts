@@ -42,7 +42,7 @@ export interface ActionSpec<P extends TObject = TObject, R extends TSchema = TSc
   stream?: readonly string[];
   /** The action gets the body as text in `raw_body` and the request's headers in `headers` (signed webhooks). */
   rawBody?: boolean;
-  /** Moleculer's cacher: the params (and `#meta`) that make the key, and its life in seconds. */
+  /** Moleculer's cacher: the params that make the key, and its life in seconds. */
   cache?: { keys: string[]; ttl: number };
 }
 

@@ -25,7 +25,7 @@ interface ReadCounter extends Declared {
   type: "counter";
   read: true;
 }
-/** A time. It is observed in ms and told in seconds: whole numbers make the registry's look-up of a bucket fast. */
+/** A time: observed in ms, told in seconds. */
 interface Histogram extends Declared {
   type: "histogram";
   unit: "seconds";
@@ -52,6 +52,29 @@ export const CATALOGUE = {
     unit: "seconds",
     buckets: REQUEST_BUCKETS,
     owner: "gateway",
+  },
+  molecart_call_duration_seconds: {
+    type: "histogram",
+    help: "Time of each call of an action: on the node that runs it (local), and seen from another that asks (remote)",
+    labels: { service: null, action: null, caller: null, type: ["local", "remote"] },
+    unit: "seconds",
+    buckets: REQUEST_BUCKETS,
+  },
+  molecart_call_failures_total: {
+    type: "counter",
+    help: "Calls that ended with an error, refusals included, by its code",
+    labels: { service: null, action: null, caller: null, type: ["local", "remote"], code: null },
+  },
+  molecart_calls_active: {
+    type: "gauge",
+    help: "Calls that this node runs or waits for",
+    labels: {},
+  },
+  molecart_packets_total: {
+    type: "counter",
+    read: true,
+    help: "Packets over NATS: requests, answers, events, signs of life",
+    labels: { direction: ["sent", "received"] },
   },
   molecart_eventloop_delay_seconds: {
     type: "gauge",

@@ -1,9 +1,10 @@
 import type { ServiceBroker } from "moleculer";
+import type { Histogram, Series } from "./histogram.ts";
 import type { Sample } from "./metrics.ts";
-import { declarationOf, metricNames } from "./metrics-catalogue.ts";
+import { declarationOf, type MetricName } from "./metrics-catalogue.ts";
 
 /**
- * Prometheus text from Moleculer's metrics registry and what was read for this scrape. Moleculer's own reporter is left
+ * Prometheus text from Moleculer's metrics registry, our histograms, and what was read for this scrape. Moleculer's own reporter is left
  * out: it opens an unauthenticated port on every interface, writes no `_sum` and `_count` of a histogram without
  * quantiles, and sorts a minute of samples at each scrape.
  */
@@ -29,8 +30,15 @@ interface Item {
   bucketValues?: Record<string, number>;
 }
 
-/** @param read what gauges and the like are right now */
-export function metricsText(broker: ServiceBroker, read: readonly Sample[]): string {
+/**
+ * @param histograms in ms, by name
+ * @param read what gauges and the like are right now
+ */
+export function metricsText(
+  broker: ServiceBroker,
+  histograms: ReadonlyMap<MetricName, Histogram<Labels>>,
+  read: readonly Sample[],
+): string {
   const common = { namespace: broker.namespace, node: broker.nodeID };
   const lines: string[] = [];
   for (const metric of broker.metrics.store.values()) {
@@ -39,8 +47,12 @@ export function metricsText(broker: ServiceBroker, read: readonly Sample[]): str
     lines.push(
       ...head(name, metric.type === "info" ? "gauge" : metric.type, metric.description ?? metric.name),
     );
-    const scale = MS_AS_SECONDS.has(metric.name) ? 1000 : 1;
-    for (const item of metric.values.values()) lines.push(...samples(name, metric.type, item, common, scale));
+    for (const item of metric.values.values()) lines.push(...samples(name, metric.type, item, common));
+  }
+  for (const [name, histogram] of histograms) {
+    const all = [...histogram.all()];
+    if (all.length > 0) lines.push(...head(name, "histogram", declarationOf(name).help));
+    for (const series of all) lines.push(...seconds(name, histogram.bounds, series, common));
   }
   const byName = Map.groupBy(read, ({ name }) => name);
   for (const [name, values] of byName) {
@@ -52,25 +64,35 @@ export function metricsText(broker: ServiceBroker, read: readonly Sample[]): str
   return `${lines.join("\n")}\n`;
 }
 
-const MS_AS_SECONDS = new Set<string>(metricNames.filter((name) => declarationOf(name).type === "histogram"));
-
 function head(name: string, type: string, help: string): string[] {
   return [`# HELP ${name} ${help.replace(/\\/g, "\\\\").replace(/\n/g, " ")}`, `# TYPE ${name} ${type}`];
 }
 
-/** @param scale what a histogram's values are divided by */
-function samples(name: string, type: string, item: Item, common: Labels, scale: number): string[] {
+function samples(name: string, type: string, item: Item, common: Labels): string[] {
   const labels = { ...common, ...item.labels };
   if (type === "info") return [`${name}${labelText({ ...labels, value: item.value })} 1`];
   if (type !== "histogram") return [`${name}${labelText(labels)} ${numberText(item.value)}`];
   const buckets = Object.entries(item.bucketValues ?? {}).sort(([a], [b]) => Number(a) - Number(b));
   return [
-    ...buckets.map(
-      ([le, count]) => `${name}_bucket${labelText({ ...labels, le: Number(le) / scale })} ${count}`,
-    ),
+    ...buckets.map(([le, count]) => `${name}_bucket${labelText({ ...labels, le })} ${count}`),
     `${name}_bucket${labelText({ ...labels, le: "+Inf" })} ${item.count ?? 0}`,
-    `${name}_sum${labelText(labels)} ${(item.sum ?? 0) / scale}`,
+    `${name}_sum${labelText(labels)} ${item.sum ?? 0}`,
     `${name}_count${labelText(labels)} ${item.count ?? 0}`,
+  ];
+}
+
+/** A series of ms. */
+function seconds(name: string, bounds: readonly number[], series: Series<Labels>, common: Labels): string[] {
+  const labels = { ...common, ...series.labels };
+  let upTo = 0;
+  const buckets = [...bounds.map((ms) => ms / 1000), "+Inf"].map((le, bucket) => {
+    upTo += series.counts[bucket] ?? 0;
+    return `${name}_bucket${labelText({ ...labels, le })} ${upTo}`;
+  });
+  return [
+    ...buckets,
+    `${name}_sum${labelText(labels)} ${series.sum / 1000}`,
+    `${name}_count${labelText(labels)} ${series.count}`,
   ];
 }
 

@@ -1,10 +1,12 @@
 import type { ServiceBroker } from "moleculer";
 import type { Config } from "./config.ts";
+import { Histogram, type Series } from "./histogram.ts";
 import {
   type CounterName,
   declarationOf,
   type HistogramName,
   type LabelsOf,
+  type MetricName,
   metricNames,
   type ReadName,
 } from "./metrics-catalogue.ts";
@@ -37,11 +39,12 @@ interface Source {
 }
 
 /**
- * A node's metrics: those of the catalogue, kept in Moleculer's registry beside its own. Where nobody can scrape the
- * node, nothing is counted.
+ * A node's metrics: those of the catalogue, their counters kept in Moleculer's registry beside its own. Where nobody can
+ * scrape the node, these count nothing.
  */
 export class Metrics {
   readonly #broker: ServiceBroker;
+  readonly #histograms = new Map<MetricName, Histogram<LabelsOf<HistogramName>>>();
   readonly #sources = new Map<string, Source>();
 
   /** @param runs whether this node runs a service: its metrics are there from the start */
@@ -51,12 +54,12 @@ export class Metrics {
     for (const name of metricNames) {
       const declared = declarationOf(name);
       if (declared.type === "gauge" || "read" in declared) continue;
-      const common = { name, description: declared.help, labelNames: Object.keys(declared.labels) };
+      const labelNames = Object.keys(declared.labels);
       if (declared.type === "histogram") {
-        broker.metrics.register({ ...common, type: "histogram", buckets: [...declared.buckets] });
+        this.#histograms.set(name, new Histogram(labelNames, declared.buckets));
         continue;
       }
-      broker.metrics.register({ ...common, type: "counter" });
+      broker.metrics.register({ name, description: declared.help, labelNames, type: "counter" });
       if (declared.owner && !runs(declared.owner)) continue;
       for (const labels of combinations(declared.labels)) broker.metrics.increment(name, labels, 0);
     }
@@ -68,7 +71,12 @@ export class Metrics {
 
   /** @param ms told as seconds */
   observe<N extends HistogramName>(name: N, ms: number, labels: LabelsOf<N>): void {
-    this.#broker.metrics.observe(name, ms, labels);
+    this.series(name, labels)?.observe(ms);
+  }
+
+  /** What takes the observations under these labels, in ms: for those who have one with every call. */
+  series<N extends HistogramName>(name: N, labels: LabelsOf<N>): Series<LabelsOf<HistogramName>> | undefined {
+    return this.#histograms.get(name)?.series(labels);
   }
 
   /**
@@ -88,7 +96,7 @@ export class Metrics {
     const samples = [...this.#sources.values()]
       .filter(({ readAt }) => Date.now() - readAt < STALE)
       .flatMap((source) => source.samples);
-    return metricsText(this.#broker, samples);
+    return metricsText(this.#broker, this.#histograms, samples);
   }
 
   #refresh(source: Source, now: number): Promise<void>[] {
@@ -111,32 +119,17 @@ export class Metrics {
   }
 }
 
-/** Counted at each call or packet, and read by nobody. (Moleculer adds up the numbers of requests and streams under way.) */
-const UNREAD = [
-  "moleculer.request.levels",
-  "moleculer.cacher.get.time",
-  "moleculer.transit.publish.total",
-  "moleculer.transit.receive.total",
-  "moleculer.transit.requests.active",
-  "moleculer.transit.streams.send.active",
-  "moleculer.transporter.packets.sent.bytes",
-  "moleculer.transporter.packets.received.bytes",
-];
-
 /**
- * Takes from Moleculer's own metrics what costs at each call and tells nothing: the above, how fast each count grows, and
- * the samples of times for quantiles. The last two are Prometheus' to work out.
+ * Takes from Moleculer's own metrics what costs at each call and tells nothing: how long each look-up of the cache takes,
+ * how fast each count grows, and the samples of times for quantiles. The last two are Prometheus' to work out.
  */
 function leaveOutUnread({ metrics }: ServiceBroker): void {
   for (const metric of metrics.store.values()) {
     Reflect.set(metric, "rate", false);
     Reflect.deleteProperty(metric, "quantiles");
   }
-  const nothing = () => undefined;
-  for (const name of UNREAD) {
-    const metric = metrics.getMetric(name);
-    if (metric) Object.assign(metric, { increment: nothing, observe: nothing });
-  }
+  const lookUps = metrics.getMetric("moleculer.cacher.get.time");
+  if (lookUps) Object.assign(lookUps, { observe: () => undefined });
 }
 
 /** Every combination of labels whose values are all known; none if one is open. */

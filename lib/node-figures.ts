@@ -1,11 +1,25 @@
 import type { ServiceBroker } from "moleculer";
 import { storesUp } from "./health.ts";
 import type { Metrics, Sample } from "./metrics.ts";
+import type { Packets } from "./transporter.ts";
 
-/** Has what this node knows of its stores and its cache told with its metrics. */
-export function collectNodeFigures(broker: ServiceBroker, metrics: Metrics): void {
+/** Has what this node knows of its stores, its cache and its packets told with its metrics. */
+export function collectNodeFigures(
+  broker: ServiceBroker,
+  metrics: Metrics,
+  packets: Readonly<Packets>,
+): void {
   metrics.collect("stores", async () => await storeFigures(broker), 0);
   metrics.collect("cache", () => cacheFigures(broker), 0);
+  metrics.collect("packets", () => packetFigures(packets), 0);
+}
+
+function packetFigures(packets: Readonly<Packets>): Sample[] {
+  return (["sent", "received"] as const).map((direction) => ({
+    name: "molecart_packets_total",
+    labels: { direction },
+    value: packets[direction],
+  }));
 }
 
 async function storeFigures(broker: ServiceBroker): Promise<Sample[]> {

@@ -55,8 +55,21 @@ interface Definition<
  * check, which refuses it whether or not the answer to the rest is kept.
  */
 function cacheOf({ keys, ttl }: { keys: string[]; ttl: number }) {
-  const enabled = (ctx: Context<object>) => Object.keys(ctx.params).every((key) => keys.includes(key));
-  return { keys: [...keys], ttl, enabled };
+  const known = new Set(keys);
+  const [only] = keys;
+  return {
+    ttl,
+    enabled({ params }: Context<object>) {
+      for (const name in params) if (!known.has(name)) return false;
+      return true;
+    },
+    /** `products.get:7`. Moleculer's own doesn't escape texts, so that two requests could have the same one. */
+    keygen({ name = "" }: { name?: string }, _options: unknown, ctx: Context<unknown, object>) {
+      if (only === undefined) return name;
+      const params: Record<string, unknown> = Object(ctx.params);
+      return `${name}:${JSON.stringify(keys.length === 1 ? params[only] : keys.map((key) => params[key]))}`;
+    },
+  };
 }
 
 /**

@@ -15,6 +15,12 @@ const FAREWELL = 1_000;
 /** ms between two complaints about strangers. */
 const COMPLAIN_EVERY = 60_000;
 
+/** How many went over NATS since the node began. */
+export interface Packets {
+  sent: number;
+  received: number;
+}
+
 /** How the configuration says to connect: servers, who we are, TLS; for ever, and quick to see a dead connection. */
 export function natsOptions(config: NatsConfig): ConnectionOptions {
   const urls = config.NATS_URL.map((url) => new URL(url.includes("://") ? url : `nats://${url}`));
@@ -58,6 +64,7 @@ export function natsOptions(config: NatsConfig): ConnectionOptions {
  * And it knows who belongs to the cluster: packets are sealed, and what comes without a seal is a guest's (lib/seal.ts).
  */
 export class NatsTransporter extends Transporters.NATS {
+  readonly packets: Packets = { sent: 0, received: 0 };
   readonly #inbox = createInbox();
   #looking: NodeJS.Timeout | undefined;
   /** The requests that were unanswered at the last look. */
@@ -120,6 +127,7 @@ export class NatsTransporter extends Transporters.NATS {
   }
 
   override receive(kind: string, packet: Buffer): Promise<void> | void {
+    this.packets.received++;
     const { data, isOurs } = this.#seal.open(kind, packet);
     if (isOurs || !this.#seal.checks) return super.receive(kind, data);
     const left = guestPacket(kind, data);
@@ -147,6 +155,7 @@ export class NatsTransporter extends Transporters.NATS {
     packed: Buffer,
     meta?: { packet?: Packet.Packet<Packet.PacketPayload> },
   ) {
+    this.packets.sent++;
     const data = this.#seal.close(this.#kindOf(topic), packed);
     const packet = meta?.packet;
     const reply =

@@ -24,18 +24,15 @@ const OPTIONS = "$node.options";
 export function permissionsMiddleware(): Middleware {
   return {
     name: "Permissions",
-    localAction(next, action) {
-      const name = action.name ?? "";
+    localAction(next, { name = "" }) {
       const spec = specOf(name);
       const isOwn = name.startsWith("$");
-      // The gateway's HTTP entry is a private action of moleculer-web and gets its requests from nobody but itself.
-      const isOpen = isOwn || (!spec && action.visibility === "private");
       return function (this: Service, ctx: Context<unknown, Meta>) {
         if (isGuest(ctx.nodeID)) {
           const permissions = isOwn && name !== OPTIONS ? ADMIN : permissionsForGuests(spec);
           return identify(ctx).then((user) => admit(permissions, user) ?? next.call(this, ctx));
         }
-        if (isOpen) return next.call(this, ctx);
+        if (isOwn) return next.call(this, ctx);
         if (!spec) return Promise.reject(new Forbidden({}));
         // A person's request comes through the gateway, or from no service at all (the REPL).
         const byService = ctx.caller !== null && !(ctx.caller === "gateway" && spec.rest !== undefined);

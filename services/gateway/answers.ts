@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { RouteNotFound } from "../../lib/errors.ts";
 import { currentScope } from "../../lib/tracing/scope.ts";
 import { failureResponse } from "./failure-response.ts";
+import { visitOf } from "./visit.ts";
 
 export type Log = (message: string, data: object) => void;
 
@@ -23,25 +23,28 @@ export function answerJson(
     return;
   }
   // A string leaves in one write together with the head, a buffer in two.
-  const { body, length } = isShared && typeof data === "object" ? sharedText(data) : textOf(data);
+  const { body, length, encoding } = isShared && typeof data === "object" ? sharedText(data) : textOf(data);
   res.writeHead(status, {
     ...headers,
     "Content-Type": "application/json; charset=utf-8",
     "Content-Length": length,
   });
   // Node leaves the body of an answer to HEAD out.
-  res.end(body);
+  res.end(body, encoding);
 }
 
 interface Text {
   body: string;
   /** Bytes. */
   length: number;
+  /** What is ASCII alone is the same in both, and as latin1 it needs no looking through. */
+  encoding: "latin1" | "utf8";
 }
 
 function textOf(data: unknown): Text {
   const body = JSON.stringify(data);
-  return { body, length: Buffer.byteLength(body) };
+  const length = Buffer.byteLength(body);
+  return { body, length, encoding: length === body.length ? "latin1" : "utf8" };
 }
 
 const texts = new WeakMap<object, Text>();
@@ -84,12 +87,8 @@ export function answerFailure(
   log: Log,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const requestId = String(req.headers["x-request-id"] ?? "");
-  const shown = failureResponse(
-    isWebNotFound(error) ? new RouteNotFound({}) : error,
-    requestId,
-    currentScope()?.span?.traceId,
-  );
+  const { requestId } = visitOf(req);
+  const shown = failureResponse(error, requestId, currentScope()?.span?.traceId);
   if (shown.log) {
     log("Request failed", {
       method: req.method,
@@ -104,9 +103,4 @@ export function answerFailure(
     return;
   }
   answerJson(res, shown.status, shown.body, { headers: { ...headers, ...shown.headers } });
-}
-
-/** moleculer-web's own 404 for what no route matched; ours has another type. */
-function isWebNotFound(error: unknown): boolean {
-  return error instanceof Error && error.name === "NotFoundError";
 }

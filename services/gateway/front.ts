@@ -1,19 +1,20 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServiceBroker } from "moleculer";
-import { noteCall } from "../../lib/call-figures.ts";
+import { callsOf, noteCall } from "../../lib/call-figures.ts";
 import type { Config } from "../../lib/config.ts";
 import { AddressTooLong, MethodNotAllowed, RequestTooSlow, RouteNotFound } from "../../lib/errors.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { currentScope, inScope } from "../../lib/tracing/scope.ts";
+import type { GatewayAnswer } from "./answer.ts";
 import { answerFailure, type Log } from "./answers.ts";
 import { clientIp, limitKey } from "./client-ip.ts";
 import { answerOptions, commonHeaders } from "./headers.ts";
 import type { HttpServer } from "./http-server.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { closeSpan, methodOf, openSpan, statusOf } from "./request-span.ts";
-import type { Router } from "./routes.ts";
-import { openVisit, type Visit } from "./visit.ts";
+import type { Match, Router } from "./routes.ts";
+import type { Visit, VisitingRequest } from "./visit.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,100}$/;
 /** Bytes of path and query. */
@@ -32,6 +33,9 @@ interface FrontOptions {
   log: Log;
 }
 
+/** Answers a request for a contract's route. */
+type Next = (match: Match) => Promise<void>;
+
 /**
  * What happens to every request before moleculer-web sees it: the headers that every answer carries, and an answer to
  * all that is no route of a contract. What remains goes to `next`.
@@ -40,21 +44,16 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
   const setHeaders = commonHeaders(config);
   const metrics = metricsOf(broker);
 
-  return (req: IncomingMessage, res: ServerResponse, next: () => unknown): Promise<void> => {
+  return (req: VisitingRequest, res: GatewayAnswer, next: Next): Promise<void> => {
     const visit = open(req);
-    const requestId = String(req.headers["x-request-id"]);
+    const { requestId } = visit;
     const span = openSpan(req, requestId);
     return inScope(span ? { requestId, span } : { requestId }, () => answer(req, res, next, visit));
   };
 
-  async function answer(
-    req: IncomingMessage,
-    res: ServerResponse,
-    next: () => unknown,
-    visit: Visit,
-  ): Promise<void> {
+  async function answer(req: VisitingRequest, res: GatewayAnswer, next: Next, visit: Visit): Promise<void> {
     const fail = (error: unknown) => answerFailure(req, res, error, log);
-    setHeaders(req, res, String(req.headers["x-request-id"]));
+    setHeaders(req, res, visit.requestId);
     http.track(req, res, () => (res.writableEnded ? req.socket.destroy() : fail(new RequestTooSlow({}))));
     const span = currentScope()?.span;
     res.on("close", () => {
@@ -66,7 +65,7 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
       const match = router.find(effectiveMethod(req), path);
       if (match) {
         visit.route = match.route.path;
-        await next();
+        await next(match);
         return;
       }
       await limits.consume("read", visit.limitKey);
@@ -82,22 +81,24 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
     }
   }
 
-  function open(req: IncomingMessage): Visit {
+  function open(req: VisitingRequest): Visit {
     const given = req.headers["x-request-id"];
-    req.headers["x-request-id"] = typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();
-    // moleculer-web would take it for the request's id, unchecked.
-    delete req.headers["x-correlation-id"];
     const ip = clientIp(req, config.TRUST_PROXY);
-    const visit = { ip, limitKey: `ip:${limitKey(ip)}`, route: "unrouted", startedAt: performance.now() };
-    openVisit(req, visit);
-    return visit;
+    req.visit = {
+      requestId: typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID(),
+      ip,
+      limitKey: `ip:${limitKey(ip)}`,
+      route: "unrouted",
+      startedAt: performance.now(),
+    };
+    return req.visit;
   }
 
   function measure(req: IncomingMessage, res: ServerResponse, visit: Visit): void {
     const ms = performance.now() - visit.startedAt;
     const labels = { method: methodOf(req), route: visit.route, status: statusOf(res) };
     metrics.observe("molecart_http_request_duration_seconds", ms, labels);
-    noteCall(broker, "gateway", ms, labels.status >= 500);
+    noteCall(callsOf(broker, "gateway"), ms, labels.status >= 500);
   }
 }
 

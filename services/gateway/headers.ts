@@ -1,5 +1,6 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Config } from "../../lib/config.ts";
+import type { GatewayAnswer } from "./answer.ts";
 import { isSecure } from "./client-ip.ts";
 
 /** What a JSON API tells a browser: this is data, keep out of documents, keep nothing. */
@@ -21,33 +22,32 @@ const ALLOWED = "Authorization, Content-Type, Idempotency-Key, X-Cart-Token, X-R
 /** s a browser may remember a preflight. */
 const PREFLIGHT_AGE = "600";
 
-/** Sets what every answer carries, before anything can fail: errors, 404s and preflights too. */
+/** Gives an answer what every answer carries, before anything can fail: errors, 404s and preflights too. */
 export function commonHeaders(
   config: Config,
-): (req: IncomingMessage, res: ServerResponse, requestId: string) => void {
+): (req: IncomingMessage, res: GatewayAnswer, requestId: string) => void {
   const origins = new Set(config.CORS_ORIGINS);
   return (req, res, requestId) => {
-    res.setHeader("X-Request-Id", requestId);
-    for (const [name, value] of SECURITY) res.setHeader(name, value);
-    if (isSecure(req, config.TRUST_PROXY)) res.setHeader("Strict-Transport-Security", HSTS);
+    const common: [name: string, value: string][] = [["X-Request-Id", requestId], ...SECURITY];
+    if (isSecure(req, config.TRUST_PROXY)) common.push(["Strict-Transport-Security", HSTS]);
     if (origins.size > 0) {
       // Also where no origin is named: a cache must not give one origin's answer to another.
-      res.setHeader("Vary", "Origin");
+      common.push(["Vary", "Origin"]);
       const { origin } = req.headers;
       // Exact: a prefix or a regular expression lets https://shop.example.com.evil.org pass.
-      if (origin !== undefined && origins.has(origin)) {
-        res.setHeader("Access-Control-Allow-Origin", origin);
-        res.setHeader("Access-Control-Expose-Headers", EXPOSED);
-      }
+      if (origin !== undefined && origins.has(origin))
+        common.push(["Access-Control-Allow-Origin", origin], ["Access-Control-Expose-Headers", EXPOSED]);
     }
+    res.common = common;
   };
 }
 
 /** Answers OPTIONS for an address that takes `methods`; a preflight of an allowed origin gets what CORS needs. */
-export function answerOptions(req: IncomingMessage, res: ServerResponse, methods: readonly string[]): void {
+export function answerOptions(req: IncomingMessage, res: GatewayAnswer, methods: readonly string[]): void {
   const allow = methods.join(", ");
   res.setHeader("Allow", allow);
-  if (res.hasHeader("Access-Control-Allow-Origin") && req.headers["access-control-request-method"]) {
+  const isAllowedOrigin = res.common.some(([name]) => name === "Access-Control-Allow-Origin");
+  if (isAllowedOrigin && req.headers["access-control-request-method"]) {
     res.setHeader("Access-Control-Allow-Methods", allow);
     res.setHeader("Access-Control-Allow-Headers", ALLOWED);
     res.setHeader("Access-Control-Max-Age", PREFLIGHT_AGE);

@@ -11,6 +11,7 @@ import {
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { HeadersTooLarge, MalformedRequest, RequestTooSlow, type ShopError } from "../../lib/errors.ts";
+import { GatewayAnswer } from "./answer.ts";
 import { failureResponse } from "./failure-response.ts";
 import { SECURITY_HEADERS } from "./headers.ts";
 import { hasBody } from "./request.ts";
@@ -48,7 +49,7 @@ export const TIMEOUTS: Timeouts = {
 const LOOK_EVERY = 25;
 
 /** Where a server listens, for somebody on this machine; undefined before it does. */
-export function urlOf(server: Server): string | undefined {
+export function urlOf(server: Pick<Server, "address">): string | undefined {
   const at = server.address();
   if (!at || typeof at === "string") return undefined;
   const host = ["::", "0.0.0.0"].includes(at.address) ? "127.0.0.1" : at.address;
@@ -57,17 +58,18 @@ export function urlOf(server: Server): string | undefined {
 
 /** Node's own `requestTimeout` knows no routes and would end a long import: bodies are timed here instead. */
 export class HttpServer {
-  readonly server: Server;
+  readonly server: Server<typeof VisitingRequest, typeof GatewayAnswer>;
   readonly #timeouts: Timeouts;
   readonly #underWay = new Set<ServerResponse>();
   readonly #bodyTimers = new WeakMap<IncomingMessage, NodeJS.Timeout>();
   #draining = false;
 
-  constructor(listener: RequestListener, timeouts: Timeouts) {
+  constructor(listener: RequestListener<typeof VisitingRequest, typeof GatewayAnswer>, timeouts: Timeouts) {
     this.#timeouts = timeouts;
     this.server = createServer(
       {
         IncomingMessage: VisitingRequest,
+        ServerResponse: GatewayAnswer,
         headersTimeout: timeouts.headers,
         requestTimeout: 0,
         keepAliveTimeout: timeouts.keepAlive,

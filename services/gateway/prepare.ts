@@ -105,7 +105,7 @@ async function readParams(
   const { spec } = route;
   assertClean(req.$params.params ?? {}, 0);
   const path = convertText(spec, req.$params.params ?? {});
-  const query = readQuery(req.originalUrl);
+  const query = readQuery(req.url ?? "");
   if (effectiveMethod(req) === "GET") return { ...convertText(spec, query), ...path };
   if (spec.rawBody) {
     // Whatever the provider was told to call: its signature covers the body alone.

@@ -2,6 +2,8 @@ import { IncomingMessage } from "node:http";
 
 /** What the gateway knows of a request before it is routed. */
 export interface Visit {
+  /** The client's `X-Request-Id` if it is one, else a new one. */
+  requestId: string;
   ip: string;
   /** What limits count an anonymous client by. */
   limitKey: string;
@@ -13,10 +15,6 @@ export interface Visit {
 /** A request as the gateway's server makes it. */
 export class VisitingRequest extends IncomingMessage {
   visit: Visit | undefined = undefined;
-}
-
-export function openVisit(req: IncomingMessage, visit: Visit): void {
-  if (req instanceof VisitingRequest) req.visit = visit;
 }
 
 export function visitOf(req: IncomingMessage): Visit {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
-import type { ServiceSchema } from "moleculer";
+import { Context, type ServiceSchema } from "moleculer";
 import type { Alias, GatewayResponse, IncomingRequest } from "moleculer-web";
 import { untilOffered } from "../../lib/calling.ts";
 import { RouteNotFound } from "../../lib/errors.ts";
@@ -8,13 +8,15 @@ import { beforeStop } from "../../lib/lifecycle.ts";
 import type { Meta } from "../../lib/meta.ts";
 import { configOf } from "../../lib/runtime.ts";
 import type { Mixin } from "../../lib/service.ts";
+import type { GatewayAnswer } from "./answer.ts";
 import { answerFailure, answerJson, type Log } from "./answers.ts";
 import { front } from "./front.ts";
 import { HttpServer, TIMEOUTS, type Timeouts, urlOf } from "./http-server.ts";
 import { pagesOf } from "./pages.ts";
 import { prepare } from "./prepare.ts";
 import { limitersOf, RateLimits } from "./rate-limits.ts";
-import { type RestRoute, Router, restRoutes } from "./routes.ts";
+import { type Match, type RestRoute, Router, restRoutes } from "./routes.ts";
+import { type VisitingRequest, visitOf } from "./visit.ts";
 
 declare module "moleculer-web" {
   interface Alias {
@@ -30,17 +32,16 @@ const ApiGateway: Partial<ServiceSchema> = createRequire(import.meta.url)("molec
  * moleculer-web, closed: only the contracts' routes exist (no `mappingPolicy`, no internal aliases), bodies are parsed
  * by us after authentication and limits, and every answer leaves in the contract's shape.
  *
- * The order of a request: front (headers, limits, what is no route) → moleculer-web (finds the action) → prepare (who
- * asks, how often, with what) → the action → `sendResponse` or `sendError`.
+ * The order of a request: front (headers, limits, what is no route) → moleculer-web's `aliasHandler` (finds a node for the
+ * action) → prepare (who asks, how often, with what) → the action → `sendResponse`.
  */
 export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> {
   return {
     build(broker) {
       const config = configOf(broker);
-      const original = ApiGateway.methods?.httpHandler;
       const findAction = ApiGateway.methods?.aliasHandler;
-      if (typeof original !== "function" || typeof findAction !== "function")
-        throw new Error("moleculer-web has no such handlers: look at its new version.");
+      if (typeof findAction !== "function")
+        throw new Error("moleculer-web has no such handler: look at its new version.");
       const log: Log = (message, data) => broker.logger.error(message, data);
       const router = new Router(restRoutes);
       const limits = new RateLimits(config.RATE_LIMIT, limitersOf(broker));
@@ -48,7 +49,7 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
       const routes = new Map<Alias, RestRoute>();
       const routeOf = ({ $alias }: IncomingRequest) => routes.get($alias);
 
-      let handle: (req: IncomingMessage, res: ServerResponse) => unknown = () => undefined;
+      let handle: (req: VisitingRequest, res: GatewayAnswer) => unknown = () => undefined;
       const http = new HttpServer((req, res) => handle(req, res), timeouts);
       const receive = front({ broker, config, router, limits, pages: pagesOf(broker, config), http, log });
       beforeStop(broker, () => http.drain(config.SHUTDOWN_TIMEOUT));
@@ -59,7 +60,7 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
 
       return {
         mixins: [ApiGateway],
-        actions: { listAliases: false, addRoute: false, removeRoute: false },
+        actions: { rest: false, listAliases: false, addRoute: false, removeRoute: false },
         settings: {
           port: config.PORT,
           ip: config.HOST,
@@ -97,37 +98,41 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
             this.server = http.server;
             handle = (req, res) => this.httpHandler(req, res);
           },
-          httpHandler(req: IncomingMessage, res: ServerResponse) {
-            return receive(req, res, () => Reflect.apply(original, this, [req, res]));
+          /**
+           * In place of moleculer-web's own, which sends each request through an action (`rest`), a scan of aliases and
+           * a chain of Express middlewares: the front has found the route already, and there are no middlewares.
+           */
+          httpHandler(req: VisitingRequest & IncomingRequest, res: GatewayAnswer & GatewayResponse) {
+            return receive(req, res, (match) => this.answerRoute(req, res, match));
           },
-          /** The query is read by prepare, strictly. */
-          parseQueryString({ url = "/" }: IncomingMessage) {
-            const query = url.indexOf("?", 1);
-            return { query: {}, url: query === -1 ? url : url.slice(0, query) };
-          },
-          resolveAlias(url: string, method = "GET") {
-            const match = router.find(method === "HEAD" ? "GET" : method, url);
-            if (!match) return false;
-            const { route, params } = match;
-            let alias = aliases.get(route);
-            if (!alias) {
-              const key = `${route.method} ${route.path}`;
-              alias = this.aliases.find((one: Alias) => `${one.method} ${one.fullPath}` === key);
-              if (!alias) return false;
-              // moleculer-web spells an alias for each request's debug line, in colours, whether or not it is written.
-              Object.assign(alias, { toString: () => key });
-              aliases.set(route, alias);
-              routes.set(alias, route);
+          async answerRoute(req: IncomingRequest, res: GatewayResponse, { route, params }: Match) {
+            const alias: Alias = this.aliasOf(route);
+            const ctx = new Context<{ req: IncomingMessage; res: ServerResponse }>(broker);
+            // Whose call the action's is.
+            ctx.service = this;
+            ctx.requestID = visitOf(req).requestId;
+            req.$ctx = ctx;
+            req.$route = alias.route;
+            req.$alias = alias;
+            req.$params = { params };
+            try {
+              await this.aliasHandler(req, res, alias);
+            } catch (error) {
+              const meta: Meta = ctx.meta;
+              answerFailure(req, res, error, log, meta.$responseHeaders);
             }
-            return { alias, params };
           },
-          /** moleculer-web's own logs the error a second time. */
-          errorHandler(req: IncomingRequest, res: GatewayResponse, error: unknown) {
-            this.sendError(req, res, error);
-          },
-          sendError(req: IncomingRequest, res: GatewayResponse, error: unknown) {
-            const meta: Meta = req.$ctx?.meta ?? {};
-            answerFailure(req, res, error, log, meta.$responseHeaders);
+          /** @throws RouteNotFound */
+          aliasOf(route: RestRoute): Alias {
+            const known = aliases.get(route);
+            if (known) return known;
+            const alias = this.aliases.find(
+              (one: Alias) => one.method === route.method && one.fullPath === route.path,
+            );
+            if (!alias) throw new RouteNotFound({});
+            aliases.set(route, alias);
+            routes.set(alias, route);
+            return alias;
           },
           async aliasHandler(req: IncomingRequest, res: GatewayResponse, alias: Alias) {
             if (broker.transit) await untilOffered(broker, alias.action);

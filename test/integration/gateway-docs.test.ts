@@ -103,7 +103,7 @@ describe("GET /metrics", () => {
     expect(new Set(types).size).toBe(types.length);
     expect(types).toEqual(
       expect.arrayContaining([
-        "moleculer_request_total",
+        "molecart_call_duration_seconds",
         "molecart_eventloop_delay_seconds",
         "molecart_http_request_duration_seconds",
       ]),
