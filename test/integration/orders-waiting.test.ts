@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { Client } from "pg";
 import { newId } from "../../lib/ids.ts";
-import { Database } from "../../lib/stores/database.ts";
+import { Database, type Tx } from "../../lib/stores/database.ts";
 import { eventually, givenUser, send, type TestUser } from "../helpers/client.ts";
 import { driverDied, idOf, ordersOf, PAID, PENDING } from "../helpers/orders.ts";
 import { FakeParticipants } from "../helpers/participants.ts";
@@ -106,35 +106,49 @@ describe("an order that waits for its payment", () => {
 });
 
 describe("an order whose COMMIT got no answer", () => {
+  /** Has the answer to whatever decides the next order of `buyer` be lost, once. */
+  function loseAnswer(own: Database, buyer: string): void {
+    const [transaction, one] = [own.transaction.bind(own), own.one.bind(own)];
+    const lose = async () => {
+      const decided = await db.query(
+        "SELECT FROM orders.orders WHERE user_id = $1 AND (reserved_until IS NOT NULL OR status = 'confirmed')",
+        [buyer],
+      );
+      if (decided.rowCount === 0) return;
+      Object.assign(own, { transaction, one });
+      throw new Error("the connection was lost");
+    };
+    own.transaction = async (work) => {
+      const result = await transaction(work);
+      await lose();
+      return result;
+    };
+    own.one = async <R extends object>(text: string, values?: readonly unknown[], tx?: Tx) => {
+      const row = await one<R>(text, values, tx);
+      if (!tx) await lose();
+      return row;
+    };
+  }
+
   it.each([
     ["waits for its payment", PENDING, "pending", "order.placed"],
     ["is paid", PAID, "confirmed", "order.confirmed"],
   ])("%s, and is told of once", async (_, body, status, event) => {
     const orders: object = shop.broker.getLocalService("orders");
     if (!("db" in orders && orders.db instanceof Database)) throw new Error("orders has no database.");
-    const { db: own } = orders;
-    const transaction = own.transaction.bind(own);
-    let left = 2;
-    own.transaction = async (work) => {
-      const result = await transaction(work);
-      // The first one writes the order, the second is this one.
-      if (--left === 0) throw new Error("the connection was lost");
-      return result;
-    };
-    const answer = await place(body).finally(() => {
-      own.transaction = transaction;
-    });
+    const buyer = await givenUser(shop);
+    loseAnswer(orders.db, buyer.id);
+    const answer = await place(body, { token: buyer.token });
     expect([answer.status, answer.at("order", "status")]).toEqual([201, status]);
     const { rows } = await db.query(
-      `SELECT data->'envelope'->>'event' AS event, count(DISTINCT data->'envelope'->>'event_id')::integer AS told
-       FROM pgboss.job WHERE data->'envelope'->'data'->>'order_id' = $1 GROUP BY 1`,
+      `SELECT s.last_error, (SELECT jsonb_agg(DISTINCT jsonb_build_array(e->>'event', e->>'event_id'))
+         FROM (SELECT data->'envelope' AS e FROM pgboss.job) j WHERE e->'data'->>'order_id' = s.order_id::text) AS told,
+         (SELECT count(*)::integer FROM pgboss.job WHERE name = 'orders-expiry' AND data->>'order_id' = s.order_id::text) AS expiries
+       FROM orders.sagas s WHERE s.order_id = $1`,
       [idOf(answer)],
     );
-    expect(rows).toEqual([{ event, told: 1 }]);
-    const { rows: expiries } = await db.query(
-      "SELECT id FROM pgboss.job WHERE name = 'orders-expiry' AND data->>'order_id' = $1",
-      [idOf(answer)],
-    );
-    expect(expiries).toHaveLength(status === "pending" ? 1 : 0);
+    const last_error = expect.stringContaining("the connection was lost");
+    const expiries = status === "pending" ? 1 : 0;
+    expect(rows).toEqual([{ last_error, told: [[event, expect.any(String)]], expiries }]);
   });
 });
