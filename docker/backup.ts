@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -10,6 +10,10 @@ import { parseArgs } from "node:util";
 
 /** As the backups of this program are called: they sort by their time. Nothing else in the directory is touched. */
 const OURS = /^molecart-\d{4}-\d\d-\d\dT[\d-]+Z\.tar\.zst$/;
+/** What a backup leaves that was killed while it was written. */
+const DRAFT = /^molecart-\d{4}-\d\d-\d\dT[\d-]+Z\.tar\.zst\.[\da-f]+\.part$/;
+/** ms after which nobody writes to a draft any more. */
+const ABANDONED = 86_400_000;
 
 const { values } = parseArgs({
   options: { directory: { type: "string", default: "/backups" }, keep: { type: "string", default: "14" } },
@@ -30,6 +34,11 @@ function run(): number {
   for (const file of kept.sort().slice(0, -keep)) {
     rmSync(join(directory, file));
     console.log(`${file} is removed: ${keep} newer ones are there.`);
+  }
+  for (const file of readdirSync(directory).filter((one) => DRAFT.test(one))) {
+    if (Date.now() - statSync(join(directory, file)).mtimeMs < ABANDONED) continue;
+    rmSync(join(directory, file));
+    console.log(`${file} is removed: it was never finished.`);
   }
   return 0;
 }

@@ -75,7 +75,7 @@ const SPEC = {
   REDIS_URL: url({ default: "" }),
   DATA_DIR: str({ default: ".data" }),
   SEED: str({ choices: ["demo", "none"], default: undefined }),
-  JWT_SECRET: secret({ default: undefined }),
+  JWT_SECRET: secrets({ default: [] }),
   JWT_EXPIRES_IN: seconds({ default: 900 }),
   SESSION_TTL: seconds({ default: 30 * 86_400 }),
   CART_TTL: seconds({ default: 7 * 86_400 }),
@@ -133,20 +133,14 @@ type Values = ReturnType<typeof clean>;
 export interface Config
   extends Omit<
     Values,
-    | "DATABASE_POOL"
-    | "LOG_FILES"
-    | "OTEL_TRACES_SAMPLER_ARG"
-    | "JWT_SECRET"
-    | "SANDBOX_WEBHOOK_SECRET"
-    | "SEED"
+    "DATABASE_POOL" | "LOG_FILES" | "OTEL_TRACES_SAMPLER_ARG" | "SANDBOX_WEBHOOK_SECRET" | "SEED"
   > {
   /** True when Postgres is the one that came with `npm ci`, under `DATA_DIR`. */
   embedded: boolean;
   DATABASE_POOL: number;
   OTEL_TRACES_SAMPLER_ARG: number;
-  /** Whether the node\'s log goes into files under `DATA_DIR`, too. */
+  /** Whether the node's log goes into files under `DATA_DIR`, too. */
   LOG_FILES: boolean;
-  JWT_SECRET: string;
   SANDBOX_WEBHOOK_SECRET: string;
   SEED: "demo" | "none";
   /** How metrics name it: `common`, or the service's name where it has a database of its own. */
@@ -194,7 +188,8 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
   const kept: Partial<KeptSecrets> = own?.secrets ?? {};
   const databaseUrl = own?.databaseUrl ?? values.DATABASE_URL;
   const problems: string[] = [];
-  const JWT_SECRET = values.JWT_SECRET ?? kept.JWT_SECRET ?? "";
+  const { JWT_SECRET: given } = values;
+  const JWT_SECRET = given.length === 0 && kept.JWT_SECRET !== undefined ? [kept.JWT_SECRET] : given;
   if (!embedded) problems.push(...missing(values));
   if (values.TAX_PERCENT < 0 || values.TAX_PERCENT > 100) problems.push("TAX_PERCENT must be from 0 to 100");
   if (values.JOBS_POLL < 0.5 || values.JOBS_POLL > 30)
@@ -220,7 +215,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
     JWT_SECRET,
     // A cluster without one still refuses forged sandbox webhooks: its nodes share JWT_SECRET.
     SANDBOX_WEBHOOK_SECRET:
-      values.SANDBOX_WEBHOOK_SECRET ?? kept.SANDBOX_WEBHOOK_SECRET ?? `sandbox:${JWT_SECRET}`,
+      values.SANDBOX_WEBHOOK_SECRET ?? kept.SANDBOX_WEBHOOK_SECRET ?? `sandbox:${JWT_SECRET[0]}`,
     ADMIN_EMAIL: values.ADMIN_EMAIL || (kept.ADMIN_EMAIL ?? ""),
     ADMIN_PASSWORD: values.ADMIN_PASSWORD || (kept.ADMIN_PASSWORD ?? ""),
     SEED: values.SEED === "demo" || (values.SEED === undefined && embedded) ? "demo" : "none",
@@ -249,7 +244,7 @@ function missing(values: Values): string[] {
   const signs = runs("auth") || (runs("payments") && SANDBOX_WEBHOOK_SECRET === undefined);
   return [
     ...(usesDatabase && DATABASE_URL === "" ? ["DATABASE_URL is required"] : []),
-    ...(signs && JWT_SECRET === undefined ? ["JWT_SECRET is required (32 characters or more)"] : []),
+    ...(signs && JWT_SECRET.length === 0 ? ["JWT_SECRET is required (32 characters or more)"] : []),
   ];
 }
 

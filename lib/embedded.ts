@@ -11,7 +11,6 @@ const FILE = "secrets.json";
  */
 export async function keptSecrets(dataDir: string): Promise<{ secrets: KeptSecrets; isNew: boolean }> {
   await mkdir(dataDir, { recursive: true });
-  const path = join(dataDir, FILE);
   const kept = await readSecrets(dataDir);
   if (kept) return { secrets: kept, isNew: false };
   const secrets: KeptSecrets = {
@@ -20,10 +19,16 @@ export async function keptSecrets(dataDir: string): Promise<{ secrets: KeptSecre
     ADMIN_EMAIL: "admin@molecart.local",
     ADMIN_PASSWORD: randomBytes(12).toString("base64url"),
   };
+  await writeSecrets(dataDir, secrets);
+  return { secrets, isNew: true };
+}
+
+/** Has an embedded shop keep these from its next start on. */
+export async function writeSecrets(dataDir: string, secrets: KeptSecrets): Promise<void> {
+  const path = join(dataDir, FILE);
   // Written aside and renamed: a crash in between leaves no half a file.
   await writeFile(`${path}.new`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
   await rename(`${path}.new`, path);
-  return { secrets, isNew: true };
 }
 
 /** What an embedded shop keeps in `dataDir`, or null before its first start. The CLI logs in with it. */
@@ -35,12 +40,14 @@ export async function readSecrets(dataDir: string): Promise<KeptSecrets | null> 
     if (Object(error).code === "ENOENT") return null;
     throw error;
   }
+  return secretsIn(text, join(dataDir, FILE));
+}
+
+/** @param where the text comes from, for the message @throws Error if it lacks one of them */
+export function secretsIn(text: string, where: string): KeptSecrets {
   const parsed: Partial<KeptSecrets> = JSON.parse(text);
   const { JWT_SECRET, SANDBOX_WEBHOOK_SECRET, ADMIN_EMAIL, ADMIN_PASSWORD } = parsed;
-  if (!JWT_SECRET || !SANDBOX_WEBHOOK_SECRET || !ADMIN_EMAIL || !ADMIN_PASSWORD) {
-    throw new Error(
-      `${join(dataDir, FILE)} is incomplete: restore it, or delete it to have new secrets made.`,
-    );
-  }
+  if (!JWT_SECRET || !SANDBOX_WEBHOOK_SECRET || !ADMIN_EMAIL || !ADMIN_PASSWORD)
+    throw new Error(`${where} is incomplete: restore it, or delete it to have new secrets made.`);
   return { JWT_SECRET, SANDBOX_WEBHOOK_SECRET, ADMIN_EMAIL, ADMIN_PASSWORD };
 }

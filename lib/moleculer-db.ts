@@ -31,6 +31,16 @@ interface NedbAdapter<D> extends DocumentAdapter<D> {
 
 const require = createRequire(import.meta.url);
 
+interface NedbOptions {
+  filename?: string;
+  /** Of the files and directories that it makes; those that are there keep theirs. */
+  modes?: { fileMode: number; dirMode: number };
+  /** What is written of a line, and its reverse. */
+  afterSerialization?: (line: string) => string;
+  beforeDeserialization?: (line: string) => string;
+  autoload: boolean;
+}
+
 export const DbService: Partial<ServiceSchema> & {
-  MemoryAdapter: new <D>(options: { filename?: string; autoload: boolean }) => NedbAdapter<D>;
+  MemoryAdapter: new <D>(options: NedbOptions) => NedbAdapter<D>;
 } = require("moleculer-db");

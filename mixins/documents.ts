@@ -6,6 +6,7 @@ import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
 import { Documents } from "../lib/stores/documents.ts";
 import { mongoAdapter } from "../lib/stores/mongo-adapter.ts";
+import { onOneLine } from "../lib/stores/one-line.ts";
 import { NO_ACTIONS } from "./no-actions.ts";
 
 export interface DocumentsThis<D extends { _id: string }> {
@@ -49,6 +50,14 @@ export function documents<D extends { _id: string }>(
   };
 }
 
+const FILE_OPTIONS = {
+  // Mails have names, addresses and codes that set a password: for the shop alone.
+  modes: { fileMode: 0o600, dirMode: 0o700 },
+  afterSerialization: onOneLine,
+  // JSON reads the escaped letters by itself.
+  beforeDeserialization: (line: string) => line,
+};
+
 /** Where the documents are: the one place that chooses. */
 function storeOf<D extends { _id: string }>(
   { MONGO_URL: url, DATABASE_POOL: pool, NODE_ENV, DATA_DIR }: Config,
@@ -58,7 +67,8 @@ function storeOf<D extends { _id: string }>(
   if (url !== "") {
     return { adapter: mongoAdapter<D>({ url, collection: name, indexes, pool }), prepare: async () => {} };
   }
-  const file = NODE_ENV === "test" ? {} : { filename: join(DATA_DIR, "documents", `${name}.db`) };
+  const file =
+    NODE_ENV === "test" ? {} : { filename: join(DATA_DIR, "documents", `${name}.db`), ...FILE_OPTIONS };
   const adapter = new DbService.MemoryAdapter<D>({ ...file, autoload: false });
   const prepare = async () => {
     for (const fieldName of indexes) await adapter.db.ensureIndex({ fieldName });

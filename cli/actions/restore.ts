@@ -122,11 +122,11 @@ async function check(path: string, options: RestoreOptions, io: Io): Promise<Man
   });
   let read = 0;
   try {
-    return await checkArchive(path, (bytes) => {
-      io.signal.throwIfAborted();
+    const passed = (bytes: number) => {
       read += bytes;
       meter.update(read, { note: "checking" });
-    });
+    };
+    return await checkArchive(path, passed, io.signal);
   } finally {
     await meter.end();
   }

@@ -30,10 +30,14 @@ export class BadArchive extends CliError {
 
 /**
  * Reads an archive from its beginning to its end and proves that it is as it was written.
- * @param passed is told how many bytes of the file were read
- * @throws BadArchive
+ * @param passed is told how many bytes of the file were read; must not throw
+ * @throws BadArchive; the signal's reason once it is aborted
  */
-export async function checkArchive(path: string, passed: (bytes: number) => void): Promise<Manifest> {
+export async function checkArchive(
+  path: string,
+  passed: (bytes: number) => void,
+  signal?: AbortSignal,
+): Promise<Manifest> {
   const found = new Map<string, { hash: Hash; bytes: number; parts: number }>();
   const own = new Map<string, Buffer>();
   for await (const { name, content } of entriesOf(path, passed)) {
@@ -45,6 +49,7 @@ export async function checkArchive(path: string, passed: (bytes: number) => void
     found.set(name, section);
     section.parts++;
     for await (const chunk of content) {
+      signal?.throwIfAborted();
       section.hash.update(chunk);
       section.bytes += chunk.length;
     }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -28,8 +28,9 @@ export interface ArchiveWriter {
  * @param path a file, for its owner alone to read; or a stream
  */
 export async function createArchive(path: string | Writable): Promise<ArchiveWriter> {
-  const draft = typeof path === "string" ? `${path}.part` : undefined;
-  const file = draft === undefined ? undefined : await open(draft, "w", 0o600);
+  // Its own, and new: neither another backup's under way, nor a file of somebody who may read it.
+  const draft = typeof path === "string" ? `${path}.${randomUUID().slice(0, 8)}.part` : undefined;
+  const file = draft === undefined ? undefined : await open(draft, "wx", 0o600);
   const output = typeof path === "string" ? file?.createWriteStream({ flush: true }) : path;
   if (!output) throw new Error("There is nowhere to write to.");
   const pack = createPack();

@@ -1,12 +1,11 @@
-import { once } from "node:events";
-import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { createInterface } from "node:readline";
 import type { Connection } from "mongoose";
 import { mongoOptions } from "../../lib/stores/mongo-adapter.ts";
+import { onOneLine } from "../../lib/stores/one-line.ts";
 import { CliError, codeOf, messageOf } from "../lib/errors.ts";
 import type { WriteLines } from "./archive-writer.ts";
+import { linesOf } from "./lines.ts";
 import type { DocumentCollection } from "./manifest.ts";
 
 const BATCH = 500;
@@ -38,43 +37,28 @@ export function documentFiles(dataDir: string): DocumentStore {
     where: join(dataDir, "documents"),
     close: async () => undefined,
     async count(collection) {
-      return (await lastLines(pathOf(collection))).last.size;
+      return (await reading(pathOf(collection), async (file) => (await lastLines(file)).last.size)) ?? 0;
     },
     async dump(collection, write) {
-      const path = pathOf(collection);
-      const { last, size } = await lastLines(path);
-      let held = "";
-      for await (const [number, line] of linesOf(path, size)) {
-        const id = idOf(line);
-        if (id === undefined || last.get(id) !== number) continue;
-        held += `${line}\n`;
-        if (held.length < 65_536) continue;
-        await write(Buffer.from(held));
-        held = "";
-      }
-      if (held !== "") await write(Buffer.from(held));
+      await reading(pathOf(collection), (file) => dumpFile(file, write));
     },
     async begin(collection) {
       const path = pathOf(collection);
       const draft = `${path}.restoring`;
-      await mkdir(dirname(path), { recursive: true });
-      const file = createWriteStream(draft, { flush: true });
-      const close = async () => {
-        if (file.closed) return;
-        file.end();
-        await once(file, "close");
-      };
-      await once(file, "open");
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await rm(draft, { force: true });
+      const file = await open(draft, "wx", 0o600);
       return {
         async add(lines) {
-          if (!file.write(lines.map((line) => `${line}\n`).join(""))) await once(file, "drain");
+          await file.appendFile(lines.map((line) => `${onOneLine(line)}\n`).join(""));
         },
         async publish() {
-          await close();
+          await file.sync();
+          await file.close();
           await rename(draft, path);
         },
         async discard() {
-          await close();
+          await file.close();
           await rm(draft, { force: true });
         },
       };
@@ -82,17 +66,42 @@ export function documentFiles(dataDir: string): DocumentStore {
   };
 }
 
+/**
+ * Opens a file once for all that is read of it: a shop that starts meanwhile puts another in its place, with the same
+ * documents on other lines.
+ * @returns undefined if there is none
+ */
+async function reading<T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T | undefined> {
+  const file = await open(path).catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw new CliError(`${path} can't be read (${codeOf(error)}).`, { next: "Mend its permissions." });
+  });
+  try {
+    return file && (await work(file));
+  } finally {
+    await file?.close();
+  }
+}
+
+async function dumpFile(file: FileHandle, write: WriteLines): Promise<void> {
+  const { last, size } = await lastLines(file);
+  let held = "";
+  for await (const [number, line] of numbered(file, size)) {
+    const id = idOf(line);
+    if (id === undefined || last.get(id) !== number) continue;
+    held += `${line}\n`;
+    if (held.length < 65_536) continue;
+    await write(Buffer.from(held));
+    held = "";
+  }
+  if (held !== "") await write(Buffer.from(held));
+}
+
 /** The line on which each living document stands last: in memory, an id a document. */
-async function lastLines(path: string): Promise<{ last: Map<string, number>; size: number }> {
+async function lastLines(file: FileHandle): Promise<{ last: Map<string, number>; size: number }> {
   const last = new Map<string, number>();
-  const size = await stat(path).then(
-    (file) => file.size,
-    (error: unknown) => {
-      if (codeOf(error) === "ENOENT") return 0;
-      throw new CliError(`${path} can't be read (${codeOf(error)}).`, { next: "Mend its permissions." });
-    },
-  );
-  for await (const [number, line] of linesOf(path, size)) {
+  const { size } = await file.stat();
+  for await (const [number, line] of numbered(file, size)) {
     const id = idOf(line);
     if (id === undefined) continue;
     if (line.includes('"$$deleted":true')) last.delete(id);
@@ -101,14 +110,11 @@ async function lastLines(path: string): Promise<{ last: Map<string, number>; siz
   return { last, size };
 }
 
-async function* linesOf(path: string, size: number): AsyncGenerator<[number, string]> {
+async function* numbered(file: FileHandle, size: number): AsyncGenerator<[number, string]> {
   if (size === 0) return;
-  const lines = createInterface({
-    input: createReadStream(path, { end: size - 1 }),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  });
   let number = 0;
-  for await (const line of lines) yield [number++, line];
+  const content = file.createReadStream({ start: 0, end: size - 1, autoClose: false });
+  for await (const line of linesOf(content)) yield [number++, line];
 }
 
 /** Undefined for an index, and for a line that a crash has cut: NeDB leaves both out, too. */

@@ -1,16 +1,13 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { Redis } from "ioredis";
-import { keptSecrets, readSecrets } from "../../lib/embedded.ts";
+import { keptSecrets, secretsIn, writeSecrets } from "../../lib/embedded.ts";
 import { Passwords } from "../../services/users/passwords.ts";
 import { CliError, messageOf } from "../lib/errors.ts";
 import type { Stores } from "../lib/stores.ts";
 import { sectionsOf } from "./archive-reader.ts";
 import type { DocumentDraft, DocumentStore } from "./documents.ts";
 import { clearRedisEntries, type KeyValue, loadRedisEntries, renameRedisEntries } from "./key-values.ts";
+import { linesOf } from "./lines.ts";
 import {
   DIGEST,
   DOCUMENTS,
@@ -119,6 +116,7 @@ export async function giveBackup(
   } catch (error) {
     await Promise.all(loaders.map((loader) => loader.rollback()));
     await Promise.allSettled([...drafts.values()].map((draft) => draft.discard()));
+    if (redis) await clearRedisEntries(redis, aside).catch(() => undefined);
     throw error;
   }
 }
@@ -145,10 +143,7 @@ async function inBatches(
 ): Promise<number> {
   let rows = 0;
   let held: string[] = [];
-  for await (const line of createInterface({
-    input: Readable.from(content),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
+  for await (const line of linesOf(content)) {
     rows++;
     if (held.push(line) < BATCH) continue;
     await work(held);
@@ -173,17 +168,10 @@ async function* observed(
 /** The secrets that the restored shop will have: those of the archive where they can be opened, else those of `dataDir`. */
 async function secretsFor(dataDir: string, sealed: string | undefined, passphrase: string | undefined) {
   if (sealed !== undefined && passphrase !== undefined) {
-    const opened = unseal(sealed, passphrase);
-    const write = () =>
-      writeFile(join(dataDir, "secrets.json"), `${JSON.stringify(JSON.parse(opened), null, 2)}\n`, {
-        mode: 0o600,
-      });
-    return { restored: true as const, secrets: JSON.parse(opened), write };
+    const secrets = secretsIn(unseal(sealed, passphrase), "secrets.json of the backup");
+    return { restored: true as const, secrets, write: () => writeSecrets(dataDir, secrets) };
   }
-  return {
-    restored: false as const,
-    secrets: (await readSecrets(dataDir)) ?? (await keptSecrets(dataDir)).secrets,
-  };
+  return { restored: false as const, secrets: (await keptSecrets(dataDir)).secrets };
 }
 
 /**

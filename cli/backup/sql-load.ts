@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { pipeline } from "node:stream/promises";
 import { from as copyFrom } from "pg-copy-streams";
 import { SQL_SERVICES } from "../../lib/service-names.ts";
 import type { Migration } from "../../lib/stores/migrate.ts";
@@ -110,14 +110,9 @@ export class SqlLoader {
   }
 
   async #copy(into: string, content: AsyncIterable<Buffer>, client: SqlStore["client"]): Promise<number> {
+    // Where the content fails, this also tells Postgres so: a COPY that was left open would hold up the rollback for ever.
     const sink = client.query(copyFrom(`COPY ${into} FROM STDIN`));
-    const ended = once(sink, "finish");
-    ended.catch(() => undefined);
-    for await (const chunk of content) {
-      if (!sink.write(chunk)) await Promise.race([once(sink, "drain"), ended]);
-    }
-    sink.end();
-    await ended;
+    await pipeline(content, sink);
     return sink.rowCount;
   }
 

@@ -11,7 +11,7 @@ import { CliError } from "../lib/errors.ts";
 import { type Credentials, findCredentials } from "../lib/session.ts";
 import { FAULT_KINDS } from "./plan.ts";
 import { readiness } from "./probe.ts";
-import { freeze, isBelow, listProcesses } from "./processes.ts";
+import { freeze, isBelow, listProcesses, signalProcess } from "./processes.ts";
 import type { ChaosTarget } from "./target.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -92,7 +92,8 @@ export async function startCluster(
 
 async function ready(child: ChildProcess, signal: AbortSignal): Promise<void> {
   const said: string[] = [];
-  const lines = createInterface({ input: child.stderr ?? process.stdin });
+  if (!child.stderr) throw new Error("What the cluster says is not heard.");
+  const lines = createInterface({ input: child.stderr });
   const isUp = new Promise<boolean>((done) => {
     lines.on("line", (line) => {
       said.push(line);
@@ -145,7 +146,7 @@ async function clusterTarget(dataDir: string, first: ClusterState, around: Aroun
   };
   const signalAll = async (names: readonly string[], signal: NodeJS.Signals) => {
     const pids = await Promise.all(names.map(pidOf));
-    for (const pid of pids) process.kill(pid, signal);
+    for (const pid of pids) signalProcess(pid, signal);
     await gone(names, pids);
   };
   return {
@@ -160,7 +161,7 @@ async function clusterTarget(dataDir: string, first: ClusterState, around: Aroun
     terminate: (names) => signalAll(names, "SIGTERM"),
     freeze: async (name) => await freeze(await pidOf(name)),
     async revive() {
-      process.kill((await now()).pid, "SIGHUP");
+      signalProcess((await now()).pid, "SIGHUP");
       await seen(async () => {
         const { nodes, servers } = await now();
         return nodes.every(({ pid }) => pid !== null) && Object.values(servers).every((pid) => pid !== null);

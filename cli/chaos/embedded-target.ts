@@ -8,7 +8,7 @@ import { freePort } from "../cluster/ports.ts";
 import { CliError } from "../lib/errors.ts";
 import { findCredentials } from "../lib/session.ts";
 import { readiness } from "./probe.ts";
-import { below, freeze, listProcesses } from "./processes.ts";
+import { below, freeze, listProcesses, signalProcess } from "./processes.ts";
 import type { ChaosTarget } from "./target.ts";
 
 const NAME = "shop";
@@ -45,7 +45,7 @@ export async function startEmbedded(env: NodeJS.ProcessEnv, signal: AbortSignal)
   };
   const end = async (name: NodeJS.Signals) => {
     const isGone = node.gone();
-    process.kill(pid(), name);
+    signalProcess(pid(), name);
     await isGone;
   };
   try {
@@ -88,5 +88,5 @@ async function killBackend(shop: number): Promise<void> {
   );
   const [victim] = backends;
   if (victim === undefined) throw new CliError("The shop's Postgres has no connections: nothing to kill.");
-  process.kill(victim, "SIGKILL");
+  signalProcess(victim, "SIGKILL");
 }

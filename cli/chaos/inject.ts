@@ -24,12 +24,13 @@ interface Options {
 }
 
 /**
- * Does the faults at their times and takes each back. When it resolves nothing is frozen, and what was killed was started
- * again.
+ * Does the faults at their times and takes each back. However it ends, nothing is frozen then, and what was killed was
+ * started again.
  */
 export async function injectFaults({ faults, target, clock, changed, signal }: Options): Promise<Happened[]> {
   const happened: Happened[] = [];
   const frozen: Promise<void>[] = [];
+  const bugs: unknown[] = [];
   let mustRevive = false;
   const run = async (fault: Fault) => {
     const one: Happened = { ...fault, at: round(clock()), text: faultText(fault), ended: null };
@@ -58,13 +59,15 @@ export async function injectFaults({ faults, target, clock, changed, signal }: O
   try {
     for (const fault of faults) {
       if (!(await waited(Math.max(0, fault.at - clock()), signal))) break;
-      if (fault.kind === "freeze") frozen.push(run(fault));
+      // Others come while it lasts: what fails in it is thrown when all has been taken back.
+      if (fault.kind === "freeze") frozen.push(run(fault).catch((error: unknown) => void bugs.push(error)));
       else await run(fault);
     }
   } finally {
     await Promise.all(frozen);
     if (mustRevive) await target.revive();
   }
+  if (bugs.length > 0) throw bugs[0];
   return happened;
 }
 

@@ -2,6 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
+import { CliError, codeOf } from "../lib/errors.ts";
 
 interface Process {
   ppid: number;
@@ -59,13 +60,23 @@ export function below(processes: ReadonlyMap<number, Process>, pid: number): num
   return [...processes.keys()].filter((one) => isBelow(processes, one, pid));
 }
 
+/** @throws CliError if it is gone */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (codeOf(error) !== "ESRCH") throw error;
+    throw new CliError(`The process ${pid} is gone already.`);
+  }
+}
+
 /** Wakes it once the pipe on its stdin closes: by us, or because we died. */
 const FREEZER = 'kill -STOP "$1" || exit 1; echo frozen; read -r line; kill -CONT "$1"';
 
 /**
  * Stops a process where it stands, until the function that is given back is called. If we are killed meanwhile, even by
  * -9, it goes on by itself.
- * @throws Error if it is gone
+ * @throws CliError if it is gone
  */
 export async function freeze(pid: number): Promise<() => Promise<void>> {
   const freezer = spawn("/bin/sh", ["-c", FREEZER, "molecart-freezer", String(pid)], {
@@ -75,7 +86,7 @@ export async function freeze(pid: number): Promise<() => Promise<void>> {
   });
   const exited = once(freezer, "exit");
   const first = await Promise.race([once(freezer.stdout, "data"), exited.then(() => undefined)]);
-  if (!first) throw new Error(`process ${pid} is gone`);
+  if (!first) throw new CliError(`The process ${pid} is gone already.`);
   return async () => {
     freezer.stdin.end();
     await exited;

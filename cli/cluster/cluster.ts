@@ -119,7 +119,11 @@ export class LocalCluster {
 
   /** One write after the other, each with what is true then. */
   #write(): Promise<unknown> {
-    this.#written = this.#written.then(() => this.#writeNow());
+    this.#written = this.#written
+      .then(() => this.#writeNow())
+      .catch((error: unknown) =>
+        say(`${stateFile(this.#config.DATA_DIR)} can't be written: ${messageOf(error)}`),
+      );
     return this.#written;
   }
 

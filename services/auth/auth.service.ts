@@ -24,9 +24,14 @@ export default defineService(authContract)({
 
   state() {
     const { JWT_SECRET, JWT_EXPIRES_IN, SESSION_TTL } = configOf(this.broker);
+    const keys = JWT_SECRET.map(keyOf);
+    const [key] = keys;
+    if (!key) throw new Error("auth has no JWT_SECRET");
     return {
       sessions: new Sessions(this.kv, SESSION_TTL),
-      key: keyOf(JWT_SECRET),
+      /** Signs; the others are still good, while it replaces them. */
+      key,
+      keys,
       expiresIn: JWT_EXPIRES_IN,
       /** Mails under way, which a stopping node lets end. */
       mails: new Set<Promise<void>>(),
@@ -98,7 +103,7 @@ export default defineService(authContract)({
     },
 
     async resolve(ctx) {
-      const principal = verifyAccessToken(ctx.params.token, this.key);
+      const principal = verifyAccessToken(ctx.params.token, this.keys);
       if (!principal || !(await this.sessions.lives(principal.session_id, principal.id))) return null;
       return principal;
     },

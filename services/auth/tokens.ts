@@ -31,21 +31,29 @@ export function signAccessToken(principal: Principal, key: KeyObject, expiresIn:
   });
 }
 
-/** Who an access token names, or null if it is not one of ours, tampered with, or expired. */
-export function verifyAccessToken(token: string, key: KeyObject): Principal | null {
-  let claims: unknown;
+/**
+ * Who an access token names, or null if it is not one of ours, tampered with, or expired.
+ * @param keys any of them may have signed it
+ */
+export function verifyAccessToken(token: string, keys: readonly KeyObject[]): Principal | null {
+  for (const key of keys) {
+    const claims = claimsOf(token, key);
+    if (Check(Claims, claims)) return { id: claims.sub, role: claims.role, session_id: claims.sid };
+  }
+  return null;
+}
+
+function claimsOf(token: string, key: KeyObject): unknown {
   try {
-    claims = jwt.verify(token, key, {
+    return jwt.verify(token, key, {
       algorithms: [ALGORITHM],
       issuer: ISSUER,
       audience: AUDIENCE,
       clockTolerance: CLOCK_TOLERANCE,
     });
   } catch {
-    return null;
+    return undefined;
   }
-  if (!Check(Claims, claims)) return null;
-  return { id: claims.sub, role: claims.role, session_id: claims.sid };
 }
 
 /** `<id>.<secret>`: the id says where the secret's hash is kept. */

@@ -40,14 +40,18 @@ const awaitPayment: Step<SagaContext> = {
   async run(context) {
     const { db, orders, sagas, saga, record, config } = context;
     if (saga.data.payment_method !== undefined || saga.data.offline) return done;
-    context.record = await db.transaction(async (tx) => {
+    const { id } = record.order;
+    const now = await db.transaction(async (tx) => {
       const until = new Date(Date.now() + config.RESERVATION_TTL * 1000);
-      const placed = await orders.markPlaced(tx, record.order.id, until);
+      const placed = await orders.markPlaced(tx, id, until);
+      if (!placed) return undefined;
       await sagas.suspend(tx, saga);
-      await sagas.expireAt(tx, record.order.id, until);
-      await keepAnswer(context, tx, record.order.id, placed);
+      await sagas.expireAt(tx, id, until);
+      await keepAnswer(context, tx, id, placed);
       return placed;
     });
+    // Placed before: the answer to that COMMIT was lost.
+    context.record = now ?? (await orders.get(id));
     return wait;
   },
 };
@@ -92,20 +96,16 @@ const confirm: Step<SagaContext> = {
   name: "confirm",
   async run(context) {
     const { db, orders, sagas, saga, record, payment } = context;
-    context.record = await db.transaction(async (tx) => {
-      const confirmed = await orders.move(
-        tx,
-        record.order.id,
-        "confirmed",
-        saga.data.actor,
-        payment ? { payment } : {},
-      );
+    const { id } = record.order;
+    const now = await db.transaction(async (tx) => {
+      const confirmed = await orders.move(tx, id, "confirmed", saga.data.actor, payment ? { payment } : {});
       await sagas.passPivot(tx, saga, "commit");
-      // Only this saga moves a pending order, and it still held the lease.
-      if (!confirmed) throw new Error(`Order ${record.order.id} left pending while its checkout ran`);
-      await keepAnswer(context, tx, record.order.id, confirmed);
+      if (confirmed) await keepAnswer(context, tx, id, confirmed);
       return confirmed;
     });
+    // Only this saga moves a pending order, and it still held the lease: the answer to an earlier COMMIT was lost.
+    context.record = now ?? (await orders.get(id));
+    if (context.record.order.status === "pending") throw new Error(`Order ${id} could not be confirmed`);
     return done;
   },
 };
@@ -137,10 +137,15 @@ export const checkoutSaga: SagaDefinition<SagaContext> = {
   },
 
   /** A waiting order whose card was declined can be paid with another until its reservation ends. */
-  async waitsAfter({ db, sagas, saga }, refusal) {
+  async waitsAfter({ db, sagas, saga, record: { order } }, refusal) {
     if (!saga.data.pays_later || refusal.step !== "charge" || refusal.code === OrderNotPayable.code)
       return false;
-    await db.transaction(async (tx) => await sagas.suspend(tx, saga));
+    const until = new Date(order.reserved_until ?? 0);
+    await db.transaction(async (tx) => {
+      await sagas.suspend(tx, saga);
+      // While a payment has no outcome, the job that cancels the order may have come to the end of its tries.
+      if (until <= new Date()) await sagas.expireAt(tx, order.id, until);
+    });
     return true;
   },
 };

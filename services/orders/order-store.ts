@@ -195,15 +195,21 @@ export class OrderStore {
     });
   }
 
-  /** The order stands and waits for its payment until `until`, in the caller's transaction. */
-  async markPlaced(tx: Tx, id: string, until: Date): Promise<OrderRecord> {
+  /**
+   * The order stands and waits for its payment until `until`, in the caller's transaction.
+   * @returns undefined, having changed nothing, if it does already
+   */
+  async markPlaced(tx: Tx, id: string, until: Date): Promise<OrderRecord | undefined> {
     const record = await this.#db.one<OrderRecord>(
-      `WITH o AS (UPDATE orders.orders SET reserved_until = $2, updated_at = now() WHERE id = $1 RETURNING *)
+      `WITH o AS (
+         UPDATE orders.orders SET reserved_until = $2, updated_at = now()
+         WHERE id = $1 AND reserved_until IS NULL RETURNING *
+       )
        SELECT ${recordOf("orders.history")} FROM o`,
       [id, until],
       tx,
     );
-    if (!record) throw new NotFound({ what: "order", id });
+    if (!record) return undefined;
     await this.#publish(tx, "order.placed", eventData(record, null, null));
     return record;
   }

@@ -122,8 +122,7 @@ export async function drive<C>(
 
   if (journal.refusal) return await undo(saga, context, journal.refusal, true, ask, options.onAnswer);
 
-  const start =
-    journal.resumeAt === undefined ? 0 : saga.steps.findIndex((step) => step.name === journal.resumeAt);
+  const start = journal.resumeAt === undefined ? 0 : indexOf(saga, journal.resumeAt);
   for (const step of saga.steps.slice(start)) {
     await crashPoint(`${saga.kind}.${step.name}.before`);
     const outcome = await ask(step.name, () => attemptStep(step, context));
@@ -164,7 +163,7 @@ async function undo<C>(
   ask: <T>(step: string, work: () => Promise<T>) => Promise<T>,
   onAnswer: DriveOptions["onAnswer"],
 ): Promise<SagaResult> {
-  const last = saga.steps.findIndex((step) => step.name === refusal.step);
+  const last = indexOf(saga, refusal.step);
   for (const step of mustUndo ? saga.steps.slice(0, last + 1).reverse() : []) {
     if (!step.undo) continue;
     await crashPoint(`${saga.kind}.${step.name}.undo.before`);
@@ -174,6 +173,13 @@ async function undo<C>(
   }
   await saga.undone(context, refusal);
   return { kind: "undone", refusal };
+}
+
+/** @throws Error for a step that another version wrote down: it is left to that one, and nothing is passed over */
+function indexOf<C>({ kind, steps }: SagaDefinition<C>, name: string): number {
+  const index = steps.findIndex((step) => step.name === name);
+  if (index === -1) throw new Error(`There is no step ${name} in ${kind}`);
+  return index;
 }
 
 function refusalOf(step: string, failure: ShopError): Refusal {

@@ -235,7 +235,7 @@ describe("on a shop", () => {
     const third = await send(shop, "POST", "/api/orders", paid, { token });
     for (const status of ["processing", "shipped"])
       await send(shop, "PUT", `/api/orders/${third.at("order", "id")}/status`, { status }, { token });
-    env = { ...adminOf(shop), DATABASE_URL: shop.databaseUrl, JWT_SECRET: shop.config.JWT_SECRET };
+    env = { ...adminOf(shop), DATABASE_URL: shop.databaseUrl, JWT_SECRET: shop.config.JWT_SECRET.join() };
   });
   afterAll(async () => await shop?.stop());
 

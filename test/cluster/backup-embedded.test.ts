@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
@@ -39,7 +39,7 @@ beforeAll(async () => {
   node = await startNode({ ...SHOP, ...own });
   const env = { ...own, MOLECART_URL: node.url };
   const token = await login(node, own.DATA_DIR);
-  for (const name of ["Oak lamp", "Ash\ttray", "Elm \\ table"])
+  for (const name of ["Oak lamp", "Ash\ttray", "Elm \\ table\u2028"])
     await givenProduct(node, token, { name, price: 10, stock_quantity: 1000 });
   const buying = { count: 40, concurrency: 4, seed: "1", json: true };
   const mix = "browse=0,abandon=20,pay=60,decline=10,cancel=10";
@@ -85,6 +85,13 @@ describe("a backup taken while orders are made", () => {
     expect(after.schemas).toEqual(before.schemas);
     const secrets = (name: string) => readFile(join(at(name).DATA_DIR, "secrets.json"), "utf8");
     expect(JSON.parse(await secrets("second"))).toEqual(JSON.parse(await secrets("first")));
+    for (const dataDir of [at("first").DATA_DIR, own.DATA_DIR]) {
+      const documents = join(dataDir, "documents");
+      const files = (await readdir(documents)).map((name) => join(documents, name));
+      // Mails, with what is in them, are for the shop alone.
+      for (const path of [documents, ...files, join(dataDir, "secrets.json")])
+        expect({ path, others: (await stat(path)).mode & 0o077 }).toEqual({ path, others: 0 });
+    }
 
     node = await startNode({ ...SHOP, ...own });
     await clean(node, await login(node, own.DATA_DIR));
@@ -122,6 +129,31 @@ it("an archive of an older schema is restored as it was, and then migrated", asy
     "applied",
   ]);
   expect(await act((io) => migrateUp({}, io), { env })).toMatchObject({ code: 0 });
+});
+
+describe("a restore that is cancelled", () => {
+  /** A signal that is aborted as it is looked at for the n-th time. */
+  function abortedAt(n: number): AbortSignal {
+    const stop = new AbortController();
+    const { signal } = stop;
+    let looks = 0;
+    signal.throwIfAborted = () => {
+      if (++looks === n) stop.abort();
+      AbortSignal.prototype.throwIfAborted.call(signal);
+    };
+    return signal;
+  }
+
+  it("ends, wherever it is, having changed nothing, and can be done again", async () => {
+    const env = { ...at("fifth"), ...PASSPHRASE };
+    // While the archive is read for the first time, among its carts and sessions, and within tables.
+    for (const look of [1, 2, 6, 12]) {
+      const run = await act((io) => restore(archive, {}, io), { env, signal: abortedAt(look) });
+      expect(run).toMatchObject({ code: 2, stdout: "" });
+      expect(run.stderr).toMatch(/Cancelled/);
+    }
+    expect(await act((io) => restore(archive, {}, io), { env })).toMatchObject({ code: 0 });
+  }, 60_000);
 });
 
 describe("an archive is refused before anything is changed", () => {

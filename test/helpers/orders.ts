@@ -1,3 +1,4 @@
+import type { Client } from "pg";
 import { type Answer, type RequestOptions, send, type TestUser } from "./client.ts";
 import type { Shop } from "./shop.ts";
 
@@ -26,4 +27,16 @@ export function ordersOf(customer: () => { shop: Pick<Shop, "url">; user: TestUs
     get: (path: string, token?: string) =>
       send(customer().shop, "GET", path, undefined, token === undefined ? {} : { token }),
   };
+}
+
+/** Makes a saga's lease and job due now, as if its driver had died a while ago. */
+export async function driverDied(db: Pick<Client, "query">, orderId: string): Promise<void> {
+  await db.query("UPDATE orders.sagas SET lease_until = now() - interval '1 second' WHERE order_id = $1", [
+    orderId,
+  ]);
+  await db.query(
+    `UPDATE pgboss.job SET start_after = now() WHERE name = 'orders-saga' AND state IN ('created', 'retry')
+       AND data->>'saga_id' IN (SELECT id::text FROM orders.sagas WHERE order_id = $1)`,
+    [orderId],
+  );
 }

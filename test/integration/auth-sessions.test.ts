@@ -33,7 +33,7 @@ describe("/auth/verify", () => {
   test("refuses tokens that are not good", async () => {
     const user = await givenUser(shop);
     const claims = jwt.decode(user.token, { json: true });
-    const secret = shop.config.JWT_SECRET;
+    const [secret = ""] = shop.config.JWT_SECRET;
     const bad = {
       tampered: `${user.token.slice(0, -8)}AAAAAAAA`,
       forged: jwt.sign({ ...claims }, `${secret}!`),

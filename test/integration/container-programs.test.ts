@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -103,7 +103,11 @@ describe("docker/backup.ts", () => {
       DATA_DIR: join(directory, "data"),
     });
 
-  it("adds an archive and keeps the last ones, and what is none", async () => {
+  it("adds an archive and keeps the last ones, and what is none, but no draft that was left long ago", async () => {
+    const drafts = ["1a2b3c4d", "5e6f7a8b"].map((id) => `${OLD[1]}.${id}.part`);
+    for (const draft of drafts) await writeFile(join(directory, draft), "");
+    const [abandoned = "", fresh = ""] = drafts;
+    await utimes(join(directory, abandoned), new Date(0), new Date(0));
     const server = new URL(process.env.TEST_DATABASE_URL ?? "");
     const name = `backed_up_${randomBytes(6).toString("hex")}`;
     const admin = new pg.Client({ connectionString: server.href });
@@ -116,8 +120,8 @@ describe("docker/backup.ts", () => {
       0,
       expect.stringContaining(`${OLD[0]} is removed`),
     ]);
-    const [, first, second, ...others] = (await readdir(directory)).sort();
-    expect([first, others]).toEqual([OLD[1], ["notes.txt"]]);
+    const [, first, draft, second, ...others] = (await readdir(directory)).sort();
+    expect([first, draft, others]).toEqual([OLD[1], fresh, ["notes.txt"]]);
     expect((await stat(join(directory, String(second)))).size).toBeGreaterThan(1000);
   });
 

@@ -8,6 +8,7 @@ import { newId } from "../../lib/ids.ts";
 import { defineService } from "../../lib/service.ts";
 import type { Documents } from "../../lib/stores/documents.ts";
 import { documents } from "../../mixins/documents.ts";
+import { withDirectory } from "../cli/support.ts";
 import { eventually } from "../helpers/client.ts";
 import { SECRETS, TEST_ENV } from "../helpers/env.ts";
 import { haveServers, startServer, type TestServer } from "../helpers/servers.ts";
@@ -133,6 +134,24 @@ describe.each(stores)("documents in %s", (_name, env) => {
 
   it("is ready", async () => {
     expect(await failingChecks(node.broker)).toEqual([]);
+  });
+});
+
+describe("documents in files", () => {
+  const restarting = async (work: (node: Node) => Promise<void>, env: Record<string, string>) => {
+    const node = await startNode({ NODE_ENV: "development", ...env });
+    await work(node).finally(() => node.broker.stop());
+  };
+
+  it("are as they were written after a restart, whatever letters end a line elsewhere", async () => {
+    await withDirectory(async (DATA_DIR) => {
+      const name = ["\n", "\r", "\v", "\f", "\u0085", "\u2028", "\u2029"].join("a");
+      const written: Thing = { _id: newId(), owner: "me", at: 1, read_at: null, tags: [{ name }] };
+      await restarting(async ({ things }) => void (await things.insertOnce(written)), { DATA_DIR });
+      await restarting(async ({ things }) => expect(await things.find({ query: {} })).toEqual([written]), {
+        DATA_DIR,
+      });
+    });
   });
 });
 

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { Client } from "pg";
-import { newId } from "../../lib/ids.ts";
 import {
   type Answer,
   adminToken,
@@ -10,6 +9,7 @@ import {
   send,
   type TestUser,
 } from "../helpers/client.ts";
+import { driverDied } from "../helpers/orders.ts";
 import { FakeParticipants } from "../helpers/participants.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
@@ -50,18 +50,6 @@ const get = (id: string) => send(shop, "GET", `/api/orders/${id}`, undefined, { 
 async function newestOrder(): Promise<Answer> {
   const list = await send(shop, "GET", "/api/orders?limit=1", undefined, { token: user.token });
   return await get(String(list.at("orders", 0, "id")));
-}
-
-/** Makes a saga's lease and job due now, as if its driver had died a while ago. */
-async function driverDied(orderId: string): Promise<void> {
-  await db.query("UPDATE orders.sagas SET lease_until = now() - interval '1 second' WHERE order_id = $1", [
-    orderId,
-  ]);
-  await db.query(
-    `UPDATE pgboss.job SET start_after = now() WHERE name = 'orders-saga' AND state IN ('created', 'retry')
-       AND data->>'saga_id' IN (SELECT id::text FROM orders.sagas WHERE order_id = $1)`,
-    [orderId],
-  );
 }
 
 describe("a checkout with its payment", () => {
@@ -139,7 +127,7 @@ describe("compensation", () => {
     const answer = await order(paid);
     expect(answer.status).toBe(504);
     const id = String((await newestOrder()).at("id"));
-    await driverDied(id);
+    await driverDied(db, id);
     await eventually(async () => (await get(id)).at("status") === "cancelled");
     expect(fakes.reservations.get(id)).toBe("released");
   });
@@ -161,7 +149,7 @@ describe("an unknown outcome", () => {
     expect(answer.at("code")).toBe("ORDER_OUTCOME_UNKNOWN");
     expect(fakes.commands).not.toContain("release");
     const id = String((await newestOrder()).at("id"));
-    await driverDied(id);
+    await driverDied(db, id);
     await eventually(async () => (await get(id)).at("status") === "confirmed");
     expect(fakes.captured.get(id)).toBe(600);
     expect(fakes.reservations.get(id)).toBe("committed");
@@ -173,7 +161,7 @@ describe("an unknown outcome", () => {
     expect(answer.status).toBe(504);
     const made = await newestOrder();
     expect(made.at("status")).toBe("confirmed");
-    await driverDied(String(made.at("id")));
+    await driverDied(db, String(made.at("id")));
     await eventually(async () => fakes.reservations.get(String(made.at("id"))) === "committed");
   });
 
@@ -197,73 +185,12 @@ describe("a driver that was frozen past its lease", () => {
     await order(paid);
     const id = String((await newestOrder()).at("id"));
     const { rows } = await db.query("SELECT fence FROM orders.sagas WHERE order_id = $1", [id]);
-    await driverDied(id);
+    await driverDied(db, id);
     await eventually(async () => (await get(id)).at("status") === "confirmed");
     const late = await db.query(
       "UPDATE orders.sagas SET state = 'undone' WHERE order_id = $1 AND fence = $2",
       [id, rows[0].fence],
     );
     expect(late.rowCount).toBe(0);
-  });
-});
-
-describe("an order that waits for its payment", () => {
-  it("stands with its stock reserved until reserved_until", async () => {
-    const answer = await order();
-    expect(answer.status).toBe(201);
-    expect(answer.at("order", "status")).toBe("pending");
-    const until = Date.parse(String(answer.at("order", "reserved_until")));
-    expect(until - Date.now()).toBeGreaterThan(890_000);
-    expect(until - Date.now()).toBeLessThanOrEqual(900_000);
-    expect(fakes.commands).toEqual(["reserve"]);
-  });
-
-  const pay = (order_id: string, payment_method = "pm_card_visa") =>
-    shop.call("orders.pay", { order_id, user_id: user.id, payment_method });
-
-  it("is confirmed when it is paid", async () => {
-    const id = idOf(await order());
-    await pay(id);
-    expect((await get(id)).body).toMatchObject({ status: "confirmed", reserved_until: null });
-    expect(fakes.reservations.get(id)).toBe("committed");
-  });
-
-  it("goes on waiting when a card is declined, and can be paid with another", async () => {
-    const id = idOf(await order());
-    fakes.charges.push("declined");
-    await expect(pay(id)).rejects.toMatchObject({ type: "PAYMENT_DECLINED", code: 402 });
-    expect((await get(id)).at("status")).toBe("pending");
-    await pay(id);
-    expect((await get(id)).at("status")).toBe("confirmed");
-  });
-
-  it("is paid once when two pay at the same time", async () => {
-    const id = idOf(await order());
-    const results = await Promise.allSettled(Array.from({ length: 10 }, () => pay(id)));
-    expect(results.filter((result) => result.status === "fulfilled")).toHaveLength(1);
-    expect(fakes.captured.get(id)).toBe(600);
-  });
-
-  it("is cancelled and released when nobody pays in time", async () => {
-    const id = idOf(await order());
-    await db.query("UPDATE orders.orders SET reserved_until = now() WHERE id = $1", [id]);
-    await db.query(
-      "UPDATE pgboss.job SET start_after = now() WHERE name = 'orders-expiry' AND data->>'order_id' = $1",
-      [id],
-    );
-    await eventually(async () => (await get(id)).at("status") === "cancelled");
-    expect((await get(id)).at("cancel_reason")).toBe("payment_expired");
-    await eventually(async () => fakes.reservations.get(id) === "released");
-    await expect(pay(id)).rejects.toMatchObject({ type: "ORDER_NOT_PAYABLE" });
-  });
-
-  it("can't be paid by somebody else", async () => {
-    const id = idOf(await order());
-    const stranger = newId();
-    await expect(
-      shop.call("orders.pay", { order_id: id, user_id: stranger, payment_method: "pm_card_visa" }),
-    ).rejects.toMatchObject({
-      type: "NOT_FOUND",
-    });
   });
 });

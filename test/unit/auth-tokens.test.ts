@@ -14,6 +14,7 @@ import {
 
 const SECRET = "a-secret-of-the-tests-a-secret-of-the-tests";
 const KEY = keyOf(SECRET);
+const KEYS = [KEY];
 const PRINCIPAL = { id: newId(), role: "customer", session_id: newId() } as const;
 const CLAIMS = { sub: PRINCIPAL.id, role: PRINCIPAL.role, sid: PRINCIPAL.session_id };
 const OURS = { algorithm: "HS256", issuer: "molecart", audience: "molecart-api", expiresIn: 60 } as const;
@@ -31,7 +32,7 @@ const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("b
 
 describe("access tokens", () => {
   test("a signed token names its principal", () => {
-    expect(verifyAccessToken(signAccessToken(PRINCIPAL, KEY, 60), KEY)).toEqual(PRINCIPAL);
+    expect(verifyAccessToken(signAccessToken(PRINCIPAL, KEY, 60), KEYS)).toEqual(PRINCIPAL);
   });
 
   test("carry issuer, audience and an expiry of the given seconds", () => {
@@ -45,7 +46,7 @@ describe("access tokens", () => {
   });
 
   test("the hand-made token that the refused ones differ from is good", () => {
-    expect(verifyAccessToken(jwt.sign(CLAIMS, SECRET, OURS), KEY)).toEqual(PRINCIPAL);
+    expect(verifyAccessToken(jwt.sign(CLAIMS, SECRET, OURS), KEYS)).toEqual(PRINCIPAL);
   });
 
   const good = jwt.sign(CLAIMS, SECRET, OURS);
@@ -75,12 +76,20 @@ describe("access tokens", () => {
     ["two parts", good.split(".").slice(0, 2).join(".")],
   ];
   test.each(refused)("%s is refused", (_, token) => {
-    expect(verifyAccessToken(token, KEY)).toBeNull();
+    expect(verifyAccessToken(token, KEYS)).toBeNull();
   });
 
   test("one that expired a second ago is good on a node whose clock is behind", () => {
-    expect(verifyAccessToken(jwt.sign(CLAIMS, SECRET, { ...OURS, expiresIn: -1 }), KEY)).toEqual(PRINCIPAL);
+    expect(verifyAccessToken(jwt.sign(CLAIMS, SECRET, { ...OURS, expiresIn: -1 }), KEYS)).toEqual(PRINCIPAL);
   });
+});
+
+test("while one secret replaces another, tokens of both are good, and of no third", () => {
+  const signed = (secret: string) => signAccessToken(PRINCIPAL, keyOf(secret), 60);
+  const keys = [keyOf(`${SECRET}-new`), KEY];
+  expect(verifyAccessToken(signed(`${SECRET}-new`), keys)).toEqual(PRINCIPAL);
+  expect(verifyAccessToken(signed(SECRET), keys)).toEqual(PRINCIPAL);
+  expect(verifyAccessToken(signed(`${SECRET}-other`), keys)).toBeNull();
 });
 
 describe("opaque tokens", () => {

@@ -39,7 +39,7 @@ describe("secrets in files", () => {
       NATS_PASSWORD_FILE: file("nats", " with spaces "),
     });
     expect(config.DATABASE_URL).toBe(URL);
-    expect(config.JWT_SECRET).toBe(SECRET);
+    expect(config.JWT_SECRET).toEqual([SECRET]);
     expect(config.NATS_PASSWORD).toBe(" with spaces ");
   });
 
@@ -101,6 +101,8 @@ describe("a node of a cluster", () => {
     [{}, []],
     [{ CLUSTER_SECRET: `${SECRET},short` }, [expect.stringContaining("at least 32 characters")]],
     [{ CLUSTER_SECRET: `${SECRET}, ${SECRET}` }, []],
+    [{ JWT_SECRET: `${SECRET},short` }, [expect.stringContaining("at least 32 characters")]],
+    [{ JWT_SECRET: `${SECRET}, ${SECRET}` }, []],
     [{ CLUSTER_SECRET: SECRET, NODE_ID: "@repl.ada" }, ["NODE_ID must not begin with @repl."]],
   ])("with %j lacks %j", (given, problems) => {
     expect(problemsOf({ NATS_URL, SERVICES: "gateway", ...given })).toEqual(problems);
