@@ -16,6 +16,8 @@ export interface Io {
   readonly canAsk: boolean;
   /** Whether stdout is a terminal that can be drawn upon. */
   readonly canDraw: boolean;
+  /** What stands on it now, for all who share it. */
+  readonly terminal: { isDrawn: boolean };
   /** Whether colours are welcome there. */
   readonly color: boolean;
   /** One line of data, to stdout. */
@@ -52,6 +54,7 @@ export function createIo(
     signal,
     canAsk: options.input !== false && stdin.isTTY === true && stderr.isTTY === true,
     canDraw: isTerminal,
+    terminal: { isDrawn: false },
     color: isTerminal && !env.NO_COLOR,
     print,
     printJson: (value) => print(JSON.stringify(value, null, 2)),

@@ -5,11 +5,6 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
 }
 
-/** Pads to a column. */
-export function column(text: string, width: number): string {
-  return text.padEnd(width);
-}
-
 /** `29.99 EUR` @param amount decimal, as on the wire */
 export function money(amount: number, currency: string): string {
   return `${amount.toFixed(2)} ${currency}`;
@@ -43,15 +38,22 @@ export function clean(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
 
+/** `8.6 ms`, `29.99 EUR`, `2 h 5 min`, and `-` where nothing is known. */
+const QUANTITY = /^(-|-?[\d.,]+ [A-Za-z%]+( \d+ [a-z]+)?)$/;
+
 /**
- * Rows in columns as wide as their widest cell, two spaces apart; numbers to the right. `headers` name them.
- * @returns the lines, the header first
+ * Rows in columns as wide as their widest cell, two spaces apart; numbers and quantities to the right. `headers` name
+ * them.
+ * @returns the lines, the header first; none where there are no rows
  */
 export function table(headers: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
+  if (rows.length === 0) return [];
   const all = [headers, ...rows.map((row) => row.map((cell) => clean(String(cell))))];
   const widths = headers.map((_, index) => Math.max(...all.map((row) => row[index]?.length ?? 0)));
   const isNumber = headers.map(
-    (_, index) => rows.length > 0 && rows.every((row) => typeof row[index] === "number"),
+    (_, index) =>
+      rows.every((row) => typeof row[index] === "number" || QUANTITY.test(String(row[index]))) &&
+      rows.some((row) => row[index] !== "-"),
   );
   return all.map((row) =>
     row
