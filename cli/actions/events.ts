@@ -31,7 +31,7 @@ export async function listEvents(options: EventListOptions, io: Io): Promise<num
     });
     if (options.json) io.printJson(answer);
     else {
-      for (const line of eventTable(answer.events)) io.print(line);
+      io.printRows(eventTable(answer.events));
       io.say(`${pageLine("undelivered event", answer.pagination)} ${answer.dead} dead, ${answer.late} late.`);
     }
     return tellNotAsked(answer.not_asked, io);

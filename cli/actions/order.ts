@@ -10,7 +10,7 @@ import { CliError, EXIT } from "../lib/errors.ts";
 import { isId } from "../lib/ids.ts";
 import type { Io } from "../lib/io.ts";
 import type { CommonOptions } from "../lib/options.ts";
-import { clean, money, plural, table } from "../lib/output.ts";
+import { clean, clip, money, plural, table } from "../lib/output.ts";
 import { type PageOptions, pageLine } from "../lib/pages.ts";
 import { type Session, withSession } from "../lib/session.ts";
 import { findUser } from "./users.ts";
@@ -24,6 +24,7 @@ export interface OrderListOptions extends CommonOptions, PageOptions {
 const OrderPage = ordersContract.actions.list.result;
 /** Pages of 100 in which an order's number is looked for. */
 const PAGES = 10;
+export const NAME_WIDTH = 44;
 
 /** @returns the exit code */
 export async function listOrders(options: OrderListOptions, io: Io): Promise<number> {
@@ -35,7 +36,7 @@ export async function listOrders(options: OrderListOptions, io: Io): Promise<num
     const answer = await session.client.request("GET", path, OrderPage, { query });
     if (options.json) io.printJson(answer);
     else {
-      for (const line of orderTable(answer.orders)) io.print(line);
+      io.printRows(orderTable(answer.orders));
       io.say(pageLine("order", answer.pagination));
     }
     return EXIT.ok;
@@ -101,7 +102,7 @@ export function orderLines(order: Order): string[] {
   const { currency, payment, history } = order;
   const items = order.items.map((item) => [
     item.quantity,
-    item.name,
+    clip(item.name, NAME_WIDTH),
     item.sku,
     money(item.subtotal, currency),
   ]);

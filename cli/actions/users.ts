@@ -49,7 +49,7 @@ export async function listUsers(options: UserListOptions, io: Io): Promise<numbe
         user.role,
         user.is_active ? "active" : "inactive",
       ]);
-      for (const line of table(["id", "email", "role", "state"], rows)) io.print(line);
+      io.printRows(table(["id", "email", "role", "state"], rows));
       io.say(pageLine("user", answer.pagination));
     }
     return EXIT.ok;

@@ -2,7 +2,7 @@ import { Box, type Key as InkKey, Text, useInput, useWindowSize } from "ink";
 import { createElement as h, type ReactElement, useEffect, useRef, useState } from "react";
 import type { Product } from "../../services/products/products.contract.ts";
 import { type Draft, subtotalOf } from "../actions/order-place.ts";
-import { clean, clip, money, plural } from "../lib/output.ts";
+import { clean, clip, money, pad, plural } from "../lib/output.ts";
 import { windowOf } from "./top-layout.ts";
 import {
   type Key,
@@ -32,6 +32,7 @@ const KEYS: Record<Step, string> = {
   confirm: "⏎ places the order · Esc goes back",
 };
 const NAME_WIDTH = 42;
+const SAYS_WIDTH = Math.max(...PAYMENTS.map(({ says }) => says.length));
 /** Lines above and below a step, and the one that the cursor stands in. */
 const AROUND = 7;
 
@@ -122,6 +123,8 @@ function Header({ step }: { step: Step }): ReactElement {
   return h(Text, null, h(Text, { color: "green" }, "New order  "), ...parts);
 }
 
+const titleOf = ({ name }: Product) => pad(clip(clean(name), NAME_WIDTH), NAME_WIDTH);
+
 /** @param room lines that there are for it */
 function body(state: WizardState, room: number): ReactElement[] {
   switch (state.step) {
@@ -130,11 +133,11 @@ function body(state: WizardState, room: number): ReactElement[] {
     case "address":
       return [h(Text, { key: "address" }, "To: ", h(Text, { color: "cyan" }, state.address), "▏")];
     case "payment":
-      return PAYMENTS.map(({ method = "later", says }, index) =>
+      return PAYMENTS.map(({ method = "", says }, index) =>
         choice({
           key: method,
           isChosen: index === state.cursor,
-          text: says.padEnd(NAME_WIDTH),
+          text: says.padEnd(SAYS_WIDTH),
           note: method,
         }),
       );
@@ -152,7 +155,7 @@ function productsBody(state: WizardState, room: number): ReactElement[] {
         key: String(product.id),
         isChosen: start + index === state.cursor,
         count: quantityOf(state, product),
-        text: `${clip(clean(product.name), NAME_WIDTH).padEnd(NAME_WIDTH)} ${money(product.price, product.currency).padStart(13)}`,
+        text: `${titleOf(product)} ${money(product.price, product.currency).padStart(13)}`,
         note: `${product.stock_quantity} left`,
       }),
     ),
@@ -169,7 +172,7 @@ function confirmBody({ lines, address, payment }: WizardState, room: number): Re
       h(
         Text,
         { key: String(product.id), wrap: "truncate" },
-        `  ${String(quantity).padStart(3)} × ${clip(clean(product.name), NAME_WIDTH).padEnd(NAME_WIDTH)} ${money(subtotalOf({ lines: [{ product, quantity }] }), product.currency).padStart(13)}`,
+        `  ${String(quantity).padStart(3)} × ${titleOf(product)} ${money(subtotalOf({ lines: [{ product, quantity }] }), product.currency).padStart(13)}`,
       ),
     ),
     ...(more > 0
