@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { EXIT } from "./lib/errors.ts";
 import { allowClosedPipe } from "./lib/io.ts";
+import { examples, prose } from "./lib/options.ts";
 import { type Surroundings, within } from "./lib/run.ts";
 
 interface Entry {
@@ -140,11 +141,13 @@ export async function buildProgram(
     .description("Run a Molecart shop from the terminal: screens for people, lines and JSON for scripts.")
     .version(packageJson.version)
     .showHelpAfterError("(add --help for what there is)")
+    .addHelpText("after", examples("health --watch", "order place", "order flow --count 200 --json"))
     .addHelpText(
       "after",
-      "\nExamples:\n  $ molecart health --watch\n  $ molecart order place\n  $ molecart order flow --count 200 --json\n" +
-        "\nThe shop is the one at --url, MOLECART_URL, the last login's, or this machine's at PORT." +
-        "\nExit codes: 0 ok, 1 failed, 2 misused or cancelled, 4 not logged in.",
+      prose(
+        "The shop is the one at --url, MOLECART_URL, the last login's, or this machine's at PORT.\n" +
+          "Exit codes: 0 ok, 1 failed, 2 misused or cancelled, 4 not logged in.",
+      ),
     )
     // One line for what is wrong and what may have been meant, one for the next step.
     .configureOutput({

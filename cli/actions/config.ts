@@ -46,6 +46,9 @@ export function settingsOf(env: NodeJS.ProcessEnv): Record<string, unknown> {
 
 function masked(key: string, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((one) => masked(key, one));
+  // Headers: what a collector is to know its sender by.
+  if (typeof value === "object" && value !== null)
+    return Object.fromEntries(Object.keys(value).map((name) => [name, MASK]));
   if (typeof value !== "string" || value === "" || value === KEPT) return value;
   if (SECRET.test(key)) return MASK;
   // The password of a URL, also of one with several hosts.
@@ -54,5 +57,7 @@ function masked(key: string, value: unknown): unknown {
 
 function shown(value: unknown): string {
   if (value === undefined || value === null || value === "") return "-";
-  return Array.isArray(value) ? value.join(",") || "-" : String(value);
+  if (typeof value !== "object") return String(value);
+  const parts = Array.isArray(value) ? value : Object.entries(value).map(([name, one]) => `${name}=${one}`);
+  return parts.join(",") || "-";
 }

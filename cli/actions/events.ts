@@ -3,6 +3,7 @@ import { EventPage, Redriven } from "../../services/gateway/gateway.contract.ts"
 import { confirm } from "../lib/ask.ts";
 import type { Client } from "../lib/client.ts";
 import { CliError, EXIT, Misuse, ShopRefused } from "../lib/errors.ts";
+import { isId } from "../lib/ids.ts";
 import type { Io } from "../lib/io.ts";
 import type { ChangeOptions, CommonOptions } from "../lib/options.ts";
 import { clip, plural, table } from "../lib/output.ts";
@@ -20,7 +21,6 @@ export interface EventRedriveOptions extends ChangeOptions {
 }
 
 const PATH = "/api/admin/events";
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Durable events that a subscriber has not taken. @returns the exit code */
 export async function listEvents(options: EventListOptions, io: Io): Promise<number> {
@@ -31,7 +31,7 @@ export async function listEvents(options: EventListOptions, io: Io): Promise<num
     });
     if (options.json) io.printJson(answer);
     else {
-      for (const line of eventTable(answer.events)) io.print(line);
+      io.printRows(eventTable(answer.events));
       io.say(`${pageLine("undelivered event", answer.pagination)} ${answer.dead} dead, ${answer.late} late.`);
     }
     return tellNotAsked(answer.not_asked, io);
@@ -89,7 +89,7 @@ async function findEvent(client: Client, id: string): Promise<UndeliveredEvent> 
 }
 
 function checkIds(ids: readonly string[]): void {
-  const wrong = ids.find((id) => !UUID.test(id));
+  const wrong = ids.find((id) => !isId(id));
   if (wrong !== undefined) {
     throw new Misuse(
       `${wrong} is no event's id.`,

@@ -1,6 +1,6 @@
 import { toDecimal, toMinor } from "../../lib/money.ts";
 import { Latencies } from "../lib/latencies.ts";
-import { duration, money } from "../lib/output.ts";
+import { duration, money, plural } from "../lib/output.ts";
 
 /** What happens to synthetic customers, counted. */
 export const COUNTERS = [
@@ -120,10 +120,10 @@ export function flowLines(report: FlowReport): string[] {
   const failures = Object.entries(report.failures).map(([code, count]) => `${code} × ${count}`);
   return [
     `visits     ${report.visits} of ${report.count} in ${duration(report.seconds)}`,
-    `browsing   ${report.searches} searches, ${report.views} products viewed`,
+    `browsing   ${plural(report.searches, "search", "searches")}, ${plural(report.views, "product")} viewed`,
     `carts      ${report.carts}, of which ${report.abandoned} abandoned`,
     `orders     ${report.orders} placed, ${report.paid} paid, ${report.cancelled} cancelled`,
-    `refused    ${report.declined} cards declined, ${report.sold_out} sold out`,
+    `refused    ${plural(report.declined, "card")} declined, ${report.sold_out} sold out`,
     `revenue    ${money(report.revenue, report.currency)}, ${report.orders_per_minute} orders/min`,
     `requests   ${report.requests}, ${report.requests_per_second}/s, ${ms(report.request_ms)}`,
     `checkouts  ${ms(report.checkout_ms)}`,

@@ -59,7 +59,7 @@ export async function health(options: HealthOptions, io: Io): Promise<number> {
     if (options.watch) return await watch(options, anonymous, eyes, io);
     const report = await look(anonymous, eyes);
     if (options.json) io.printJson(report);
-    else for (const line of healthLines(report)) io.print(line);
+    else io.printRows(healthLines(report));
     return report.ok ? EXIT.ok : EXIT.failed;
   } finally {
     await eyes.close();

@@ -40,11 +40,8 @@ export async function migrateStatus(options: MigrateOptions, io: Io): Promise<nu
     ]);
     if (options.json) io.printJson({ migrations: all });
     else {
-      for (const line of table(
-        ["service", "migration", "state"],
-        all.map((one) => [one.service, one.name, one.state]),
-      ))
-        io.print(line);
+      const rows = all.map((one) => [one.service, one.name, one.state]);
+      io.printRows(table(["service", "migration", "state"], rows));
       const pending = all.filter(({ state }) => state === "pending").length;
       if (pending > 0)
         io.say(`${plural(pending, "migration")} pending: apply them with \`molecart migrate up\`.`);

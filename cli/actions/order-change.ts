@@ -84,12 +84,15 @@ export async function moveOrder(
   const stepsOf = ({ number, status }: Order) => {
     const steps = wayTo(status, to);
     if (steps) return steps;
-    throw new CliError(`${number} is ${status}: it can't become ${to}.`, {
-      next:
-        status === "pending"
-          ? `Pay it first: molecart order pay ${number}`
-          : `See it: molecart order show ${number}`,
-    });
+    throw new CliError(
+      status === to ? `${number} is ${to} already.` : `${number} is ${status}: it can't become ${to}.`,
+      {
+        next:
+          status === "pending"
+            ? `Pay it first: molecart order pay ${number}`
+            : `See it: molecart order show ${number}`,
+      },
+    );
   };
   return await change(named, options, io, {
     what: (order) => `set ${order.number} to ${stepsOf(order).join(", then ")}`,

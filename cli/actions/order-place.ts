@@ -8,9 +8,9 @@ import type { Client } from "../lib/client.ts";
 import { Cancelled, EXIT, Misuse } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { ChangeOptions } from "../lib/options.ts";
-import { money, table } from "../lib/output.ts";
+import { clip, money, table } from "../lib/output.ts";
 import { type Session, withSession } from "../lib/session.ts";
-import { addressLine, printOrder } from "./order.ts";
+import { addressLine, NAME_WIDTH, printOrder } from "./order.ts";
 import { findProduct, ProductPage } from "./products.ts";
 
 export interface PlaceOptions extends ChangeOptions {
@@ -124,7 +124,7 @@ function draftLines(draft: Draft): string[] {
   const currency = draft.lines[0]?.product.currency ?? "";
   const rows = draft.lines.map(({ product, quantity }) => [
     quantity,
-    product.name,
+    clip(product.name, NAME_WIDTH),
     money(product.price, product.currency),
   ]);
   return [

@@ -44,6 +44,7 @@ export async function watchOrder(named: string, options: WatchOptions, io: Io): 
         } while (isSame(seen.order, order) && seen.saga === undefined);
       }
     } finally {
+      if (seen) screen?.show({ sight: seen, isOver: true });
       await screen?.end();
     }
   });
@@ -52,7 +53,7 @@ export async function watchOrder(named: string, options: WatchOptions, io: Io): 
 async function openOrderScreen(io: Io) {
   const { openScreen } = await import("../ui/screen.ts");
   const load = async () => (await import("../ui/order-screen.ts")).OrderScreen;
-  return await openScreen<{ sight: Sight | undefined }>(io, load, { sight: undefined });
+  return await openScreen<{ sight: Sight | undefined; isOver?: boolean }>(io, load, { sight: undefined });
 }
 
 /** A shop that is away for a moment is no reason to look away. */

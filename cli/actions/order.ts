@@ -7,11 +7,13 @@ import {
 } from "../../services/orders/orders.contract.ts";
 import type { Client } from "../lib/client.ts";
 import { CliError, EXIT } from "../lib/errors.ts";
+import { isId } from "../lib/ids.ts";
 import type { Io } from "../lib/io.ts";
 import type { CommonOptions } from "../lib/options.ts";
-import { clean, money, plural, table } from "../lib/output.ts";
+import { clean, clip, money, plural, table } from "../lib/output.ts";
 import { type PageOptions, pageLine } from "../lib/pages.ts";
 import { type Session, withSession } from "../lib/session.ts";
+import { findUser } from "./users.ts";
 
 export interface OrderListOptions extends CommonOptions, PageOptions {
   status?: string;
@@ -20,20 +22,21 @@ export interface OrderListOptions extends CommonOptions, PageOptions {
 }
 
 const OrderPage = ordersContract.actions.list.result;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Pages of 100 in which an order's number is looked for. */
 const PAGES = 10;
+export const NAME_WIDTH = 44;
 
 /** @returns the exit code */
 export async function listOrders(options: OrderListOptions, io: Io): Promise<number> {
   return await withSession(options, io, async (session) => {
-    const { status, page, limit, user: user_id } = options;
+    const { status, page, limit, user } = options;
     const path = options.mine ? "/api/orders" : await listPath(session);
-    const query = { status, page, limit, ...(user_id === undefined ? {} : { user_id }) };
+    const user_id = user === undefined || isId(user) ? user : (await findUser(session.client, user)).id;
+    const query = { status, page, limit, user_id };
     const answer = await session.client.request("GET", path, OrderPage, { query });
     if (options.json) io.printJson(answer);
     else {
-      for (const line of orderTable(answer.orders)) io.print(line);
+      io.printRows(orderTable(answer.orders));
       io.say(pageLine("order", answer.pagination));
     }
     return EXIT.ok;
@@ -68,7 +71,7 @@ export async function whoIs(client: Client) {
 /** @param named its id, or its number if it is among the last 1,000 @throws CliError if there is none */
 export async function findOrder(session: Session, named: string): Promise<Order> {
   const { client } = session;
-  if (UUID.test(named)) return await client.request("GET", `/api/orders/${named}`, Order);
+  if (isId(named)) return await client.request("GET", `/api/orders/${named}`, Order);
   const path = await listPath(session);
   for (let page = 1; page <= PAGES; page++) {
     const answer = await client.request("GET", path, OrderPage, { query: { page, limit: 100 } });
@@ -99,7 +102,7 @@ export function orderLines(order: Order): string[] {
   const { currency, payment, history } = order;
   const items = order.items.map((item) => [
     item.quantity,
-    item.name,
+    clip(item.name, NAME_WIDTH),
     item.sku,
     money(item.subtotal, currency),
   ]);

@@ -62,7 +62,7 @@ export async function listProducts(options: ListOptions, io: Io): Promise<number
     money(one.price, one.currency),
     one.stock_quantity,
   ]);
-  for (const line of table(["id", "sku", "name", "price", "stock"], rows)) io.print(line);
+  io.printRows(table(["id", "sku", "name", "price", "stock"], rows));
   io.say(pageLine("product", answer.pagination));
   return EXIT.ok;
 }

@@ -26,7 +26,7 @@ export async function listSagas(options: SagaListOptions, io: Io): Promise<numbe
     });
     if (options.json) io.printJson(answer);
     else {
-      for (const line of sagaTable(answer.sagas)) io.print(line);
+      io.printRows(sagaTable(answer.sagas));
       io.say(pageLine("saga", answer.pagination));
     }
     return EXIT.ok;
@@ -100,7 +100,7 @@ export async function redriveSagas(
     }
     if (options.json)
       io.printJson({ dry_run: options.dryRun === true, sagas: options.dryRun ? sagas : after });
-    else if (after.length > 0) for (const line of sagaTable(after)) io.print(line);
+    else if (after.length > 0) io.printRows(sagaTable(after));
     return after.some(({ state }) => state === "parked") ? EXIT.failed : EXIT.ok;
   });
 }

@@ -51,10 +51,12 @@ export async function seed(options: SeedOptions, io: Io): Promise<number> {
     const code = await importProducts(file, options, io);
     if (code !== EXIT.ok) return code;
   }
+  // After Ctrl-C the next kind is not begun.
+  const isWanted = (count: number) => count > 0 && !io.signal.aborted;
   const done = await withSession(options, finishing(io), async (session) => ({
-    ...(products > 0 ? { products: await seedProducts(session.client, options, io) } : {}),
-    ...(users > 0 ? { users: await seedUsers(session.client, options, io) } : {}),
-    ...(orders > 0 ? { orders: await seedOrders(session.client, options, io) } : {}),
+    ...(isWanted(products) ? { products: await seedProducts(session.client, options, io) } : {}),
+    ...(isWanted(users) ? { users: await seedUsers(session.client, options, io) } : {}),
+    ...(isWanted(orders) ? { orders: await seedOrders(session.client, options, io) } : {}),
   }));
   const kinds = Object.entries(done);
   if (options.json && kinds.length > 0) io.printLine({ type: "summary", seed: options.seed, ...done });

@@ -31,7 +31,7 @@ export async function listStock(options: StockListOptions, io: Io): Promise<numb
     return EXIT.ok;
   }
   const rows = products.map((one) => [one.id, one.sku, clip(one.name, NAME_WIDTH), one.stock_quantity]);
-  for (const line of table(["id", "sku", "name", "stock"], rows)) io.print(line);
+  io.printRows(table(["id", "sku", "name", "stock"], rows));
   io.say(pageLine("product", pagination));
   return EXIT.ok;
 }

@@ -2,6 +2,7 @@ import { User, usersContract } from "../../services/users/users.contract.ts";
 import { confirm } from "../lib/ask.ts";
 import type { Client } from "../lib/client.ts";
 import { CliError, EXIT, Misuse } from "../lib/errors.ts";
+import { isId } from "../lib/ids.ts";
 import type { Io } from "../lib/io.ts";
 import type { ChangeOptions, CommonOptions } from "../lib/options.ts";
 import { clip, plural, table } from "../lib/output.ts";
@@ -48,17 +49,18 @@ export async function listUsers(options: UserListOptions, io: Io): Promise<numbe
         user.role,
         user.is_active ? "active" : "inactive",
       ]);
-      for (const line of table(["id", "email", "role", "state"], rows)) io.print(line);
+      io.printRows(table(["id", "email", "role", "state"], rows));
       io.say(pageLine("user", answer.pagination));
     }
     return EXIT.ok;
   });
 }
 
-/** @param named its id or email @throws CliError if there is none */
+/** @param named its id or email @throws CliError if there is none, Misuse if it is neither */
 export async function findUser(client: Client, named: string): Promise<User> {
+  if (isId(named)) return await client.request("GET", `/api/users/${named}`, User);
   if (!named.includes("@"))
-    return await client.request("GET", `/api/users/${encodeURIComponent(named)}`, User);
+    throw new Misuse(`${named} is neither a user's id nor an email.`, "Look with `molecart users list`.");
   const query = { search: named, limit: 100 };
   const { users } = await client.request("GET", "/api/users", UserPage, { query });
   const found = users.find(({ email }) => email.toLowerCase() === named.toLowerCase());

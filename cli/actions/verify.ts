@@ -3,7 +3,7 @@ import { VerifyReport } from "../../services/gateway/gateway.contract.ts";
 import { EXIT } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { CommonOptions } from "../lib/options.ts";
-import { column, plural } from "../lib/output.ts";
+import { plural, table } from "../lib/output.ts";
 import { withSession } from "../lib/session.ts";
 
 /** ms: as long as the shop's own limit, and a little for the way. */
@@ -21,14 +21,15 @@ export async function verify(options: CommonOptions, io: Io): Promise<number> {
 
 /** The report as lines of text: the invariants, what breaks them, what else to know. */
 export function reportLines({ ok, invariants, notes }: Static<typeof VerifyReport>): string[] {
-  const width = Math.max(0, ...invariants.map(({ name }) => name.length));
   const broken = invariants.filter((invariant) => !invariant.ok);
   return [
-    ...invariants.map(
-      ({ id, name, ok, checked, violations }) =>
-        `${ok ? "✓" : "✗"} ${id} ${column(name, width)}  ${plural(checked, "row")} checked${
-          violations.length > 0 ? `, ${plural(violations.length, "violation")}` : ""
-        }`,
+    ...table(
+      ["", "rows", ""],
+      invariants.map(({ id, name, ok, checked, violations }) => [
+        `${ok ? "✓" : "✗"} ${id} ${name}`,
+        checked,
+        violations.length > 0 ? plural(violations.length, "violation") : "",
+      ]),
     ),
     ...broken.flatMap(({ id, violations }) => [
       "",

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { BackupOptions } from "../actions/backup.ts";
 import type { RestoreOptions } from "../actions/restore.ts";
-import { examples } from "../lib/options.ts";
+import { examples, prose } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 const PASSPHRASE = [
@@ -25,9 +25,14 @@ export function backupCommand(command: Command): void {
         "backup --out /backups/monday.tar.zst",
         "backup --out - | age -r age1… > backup.age",
         "backup --passphrase-file ~/.molecart-passphrase",
-      ) +
-        "\n\nOf the stores that the environment configures, as the shop reads it; the shop may run. What an embedded shop" +
-        "\nkeeps in secrets.json is left out, or sealed in with a passphrase. See docs/backup.md.",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "Of the stores that the environment configures, as the shop reads it; the shop may run. What an " +
+          "embedded shop keeps in secrets.json is left out, or sealed in with a passphrase. See docs/backup.md.",
+      ),
     )
     .action(async (options: BackupOptions) => {
       await run(options, async (io) => (await import("../actions/backup.ts")).backup(options, io));
@@ -50,9 +55,16 @@ export function restoreCommand(command: Command): void {
         "restore monday.tar.zst --dry-run",
         "restore monday.tar.zst",
         "restore monday.tar.zst --force --yes",
-      ) +
-        "\n\nInto the stores that the environment configures (DATA_DIR, DATABASE_URL, REDIS_URL, MONGO_URL), with the shop stopped." +
-        "\nA broken archive, a newer schema and a shop that is there already are refused before anything is changed.",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "Into the stores that the environment configures (DATA_DIR, DATABASE_URL, REDIS_URL, MONGO_URL), " +
+          "with the shop stopped.\n" +
+          "A broken archive, a newer schema and a shop that is there already are refused before anything is " +
+          "changed.",
+      ),
     )
     .action(async (file: string, options: RestoreOptions) => {
       await run(options, async (io) => (await import("../actions/restore.ts")).restore(file, options, io));

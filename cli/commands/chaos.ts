@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ChaosOptions } from "../actions/chaos.ts";
-import { examples, whole } from "../lib/options.ts";
+import { examples, prose, whole } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 export function chaosCommand(command: Command): void {
@@ -29,11 +29,17 @@ export function chaosCommand(command: Command): void {
         "chaos --embedded --duration 20",
         "chaos --seed 7 --duration 2m --concurrency 16",
         "chaos --faults kill,nats orders=3 inventory=2",
-        "chaos --json | jq -c 'select(.type == \"summary\") | {ok, told, orders}'",
-      ) +
-        "\n\nBreaks the cluster that `npm run cluster` runs here, after asking; else a cluster of its own on servers of its own;" +
-        "\nwithout a nats-server an embedded shop. Nothing else on this machine, and nothing anywhere else." +
-        "\nIts own shops are forgotten afterwards. Exits with 0 only if every promise held.",
+        "chaos --json | jq -c 'select(.type == \"summary\") | {ok, told}'",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "Breaks the cluster that `npm run cluster` runs here, after asking; else a cluster of its own on " +
+          "servers of its own; without a nats-server an embedded shop. Nothing else on this machine, and " +
+          "nothing anywhere else.\n" +
+          "Its own shops are forgotten afterwards. Exits with 0 only if every promise held.",
+      ),
     )
     .action(async (layout: string[], options: ChaosOptions) => {
       await run(options, async (io) => (await import("../actions/chaos.ts")).chaos(layout, options, io));

@@ -1,5 +1,5 @@
 import { Argument, type Command } from "commander";
-import { examples } from "../lib/options.ts";
+import { examples, prose } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 export function completionCommand(command: Command): void {
@@ -10,8 +10,14 @@ export function completionCommand(command: Command): void {
       examples(
         "completion fish > ~/.config/fish/completions/molecart.fish",
         "completion bash --json | jq .order",
-      ) +
-        '\n\nIn ~/.bashrc: eval "$(molecart completion bash)". In ~/.zshrc, after compinit: eval "$(molecart completion zsh)".',
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        'In ~/.bashrc: eval "$(molecart completion bash)"\n' +
+          'In ~/.zshrc, after compinit: eval "$(molecart completion zsh)"',
+      ),
     )
     .option("--json", "print the words that may follow each command, as JSON")
     .option("--no-input", "ask nothing")

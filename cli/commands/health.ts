@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { HealthOptions } from "../actions/health.ts";
-import { examples, talksToShop, whole } from "../lib/options.ts";
+import { examples, prose, talksToShop, whole } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 export function healthCommand(command: Command): void {
@@ -14,8 +14,13 @@ export function healthCommand(command: Command): void {
         "health --watch",
         "health --json | jq -r .status",
         "health --watch --json | jq -c '[.checked_at, .status]'",
-      ) +
-        "\n\nExits with 0, or 1 when checkout can't work or the shop is down; after --watch, as it was last.",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "Exits with 0, or 1 when checkout can't work or the shop is down; after --watch, as it was last.",
+      ),
     )
     .action(async (options: HealthOptions) => {
       await run(options, async (io) => {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { LoginOptions } from "../actions/login.ts";
-import { type CommonOptions, examples, talksToShop } from "../lib/options.ts";
+import { type CommonOptions, examples, prose, talksToShop } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 export function loginCommand(command: Command): void {
@@ -11,11 +11,17 @@ export function loginCommand(command: Command): void {
       "after",
       examples(
         "login",
-        "login --url https://shop.example.com --profile production --email ops@example.com",
+        "login --url https://shop.example.com --profile production",
         "login --email ops@example.com --password-stdin < password.txt",
-      ) +
-        "\n\nWithout --email: ADMIN_EMAIL and ADMIN_PASSWORD if they are set, else, on this machine, the admin of an embedded" +
-        "\nshop in DATA_DIR, else you are asked. Kept in $XDG_CONFIG_HOME/molecart/profiles.json, readable by you alone.",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "Without --email: ADMIN_EMAIL and ADMIN_PASSWORD if they are set, else, on this machine, the admin " +
+          "of an embedded shop in DATA_DIR, else you are asked. Kept in " +
+          "$XDG_CONFIG_HOME/molecart/profiles.json, readable by you alone.",
+      ),
     )
     .action(async (options: LoginOptions) => {
       await run(options, async (io) => {

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { LogsOptions } from "../actions/logs.ts";
-import { examples, several, whole } from "../lib/options.ts";
+import { examples, prose, several, whole } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
@@ -27,9 +27,14 @@ export function logsCommand(command: Command): void {
         "logs --follow --level warn",
         "logs --node orders-payments --service orders --since 10m",
         "logs --request 01936f6e-2f7a-7cc3-98a4-8d2f1f0a9c11",
-        "logs --since 1h --json | jq -c 'select(.level >= 50) | {nodeID, mod, msg}'",
-      ) +
-        "\n\nOf the nodes of DATA_DIR: an embedded shop and a local cluster keep 50 MB a node there (LOG_FILES).",
+        "logs --since 1h --json | jq -c 'select(.level >= 50) | {mod, msg}'",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "Of the nodes of DATA_DIR: an embedded shop and a local cluster keep 50 MB a node there (LOG_FILES).",
+      ),
     )
     .action(async (options: LogsOptions) => {
       await run(options, async (io) => (await import("../actions/logs.ts")).logs(options, io));

@@ -11,6 +11,7 @@ import {
   type CommonOptions,
   changesThings,
   examples,
+  prose,
   several,
   talksToShop,
   whole,
@@ -41,7 +42,7 @@ function place(command: Command): void {
       "after",
       examples(
         "order place",
-        'order place --item 42:2 --item HK-COF-0001 --address "12 Analytical Row, London" --pay pm_card_visa',
+        'order place --item 42:2 --address "1 Mill Lane" --pay pm_card_visa',
         "order place --item 42 --dry-run",
       ),
     )
@@ -54,7 +55,7 @@ function reading(command: Command): void {
   talksToShop(command.command("list").description("orders, newest first: all of them for an admin"))
     .addOption(new Option("--status <status>", "only these").choices(STATUSES))
     .option("--mine", "only your own")
-    .option("--user <id>", "only this user's")
+    .option("--user <user>", "only this user's: an id or email")
     .option("--limit <n>", "how many", whole(1, 100), 20)
     .option("--page <n>", "from 1", whole(1), 1)
     .addHelpText(
@@ -180,8 +181,13 @@ function flow(command: Command): void {
         "order flow --count 500 --concurrency 20",
         "order flow --mix pay=1 --count 50",
         "order flow --count 200 --json | jq -c 'select(.type == \"summary\")'",
-      ) +
-        "\n\nThe orders are marked as synthetic. Exits with 1 if anything failed that a customer would notice.",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "The orders are marked as synthetic. Exits with 1 if anything failed that a customer would notice.",
+      ),
     )
     .action(async (options: FlowOptions) => {
       await run(options, async (io) => (await import("../actions/flow.ts")).orderFlow(options, io));

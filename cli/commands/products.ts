@@ -1,6 +1,14 @@
 import { type Command, Option } from "commander";
 import type { ExportOptions, ImportOptions, ListOptions, SetOptions } from "../actions/products.ts";
-import { amount, type CommonOptions, changesThings, examples, talksToShop, whole } from "../lib/options.ts";
+import {
+  amount,
+  type CommonOptions,
+  changesThings,
+  examples,
+  prose,
+  talksToShop,
+  whole,
+} from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 const FORMAT = () => new Option("--format <format>", "of the lines").choices(["ndjson", "csv"]);
@@ -58,9 +66,15 @@ export function productsCommand(command: Command): void {
         "products import catalogue.csv",
         "products import - --format ndjson < catalogue.ndjson",
         "products import catalogue.csv --dry-run",
-      ) +
-        "\n\nColumns: sku, name, price; if wanted description, category, category_id, currency, images, stock_quantity." +
-        "\nA line that is refused is told with its number, the others are taken; then the exit code is 1.",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "Columns: sku, name, price; if wanted description, category, category_id, currency, images, " +
+          "stock_quantity.\n" +
+          "A line that is refused is told with its number, the others are taken; then the exit code is 1.",
+      ),
     )
     .action(async (file: string, options: ImportOptions) => {
       await run(options, async (io) =>

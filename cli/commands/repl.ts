@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { ReplOptions } from "../actions/repl.ts";
-import { examples } from "../lib/options.ts";
+import { examples, prose } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 export function replCommand(command: Command): void {
@@ -18,10 +18,17 @@ export function replCommand(command: Command): void {
         "repl --nats nats://127.0.0.1:4222",
         "repl --guest",
         "echo 'call products.get --id 1' | molecart repl | jq .name",
-      ) +
-        "\n\nCalls are made as the login, with the permissions it has: what is for services only is refused, over NATS too." +
-        "\nBeside Moleculer's commands (call, bench, actions, services, nodes, events, …) there are seed, order, stock, saga and" +
-        "\nverify. In a pipe each line is a command, answers are JSON, and it exits with 1 if one of them failed.",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "Calls are made as the login, with the permissions it has: what is for services only is refused, " +
+          "over NATS too.\n" +
+          "Beside Moleculer's commands (call, bench, actions, services, nodes, events, …) there are seed, " +
+          "order, stock, saga and verify. In a pipe each line is a command, answers are JSON, and it exits " +
+          "with 1 if one of them failed.",
+      ),
     )
     .action(async (options: ReplOptions) => {
       await run(options, async (io) => (await import("../actions/repl.ts")).repl(options, io));

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { SeedOptions } from "../actions/seed.ts";
-import { changesThings, examples, whole } from "../lib/options.ts";
+import { changesThings, examples, prose, whole } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 export function seedCommand(command: Command): void {
@@ -28,10 +28,15 @@ export function seedCommand(command: Command): void {
         "seed --products 100000 --users 200 --orders 500 --seed 7",
         "seed --file catalogue.csv",
         "seed --products 1000 --json",
-      ) +
-        "\n\nThe same seed makes the same SKUs, emails and orders: what is there already is not made again, so it may be" +
-        "\nrun twice, or killed and run again. Without --user-password whoever knows the seed knows the customers'" +
-        "\npassword (seeded-customer-<seed>): not for a shop that strangers can reach.",
+      ),
+    )
+    .addHelpText(
+      "after",
+      prose(
+        "The same seed makes the same SKUs, emails and orders: what is there already is not made again, so " +
+          "it may be run twice, or killed and run again. Without --user-password whoever knows the seed knows " +
+          "the customers' password (seeded-customer-<seed>): not for a shop that strangers can reach.",
+      ),
     )
     .action(async (options: SeedOptions) => {
       await run(options, async (io) => (await import("../actions/seed.ts")).seed(options, io));

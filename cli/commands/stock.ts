@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { ExportOptions } from "../actions/products.ts";
 import type { StockImportOptions, StockListOptions, StockSetOptions } from "../actions/stock.ts";
-import { type CommonOptions, changesThings, examples, talksToShop, whole } from "../lib/options.ts";
+import { type CommonOptions, changesThings, examples, prose, talksToShop, whole } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 const FORMAT = () => new Option("--format <format>", "of the lines").choices(["ndjson", "csv"]);
@@ -36,11 +36,8 @@ export function stockCommand(command: Command): void {
       .argument("<product>", "its id or SKU")
       .argument("<quantity>", "40, +5 or -3"),
   )
-    .addHelpText(
-      "after",
-      examples("stock set 42 100", "stock set HK-COF-0001 +24", "stock set 42 -- -3") +
-        "\n\nNever below what is reserved for orders under way.",
-    )
+    .addHelpText("after", examples("stock set 42 100", "stock set HK-COF-0001 +24", "stock set 42 -- -3"))
+    .addHelpText("after", prose("Never below what is reserved for orders under way."))
     .action(async (product: string, quantity: string, options: StockSetOptions) => {
       await run(options, async (io) =>
         (await import("../actions/stock.ts")).setStock(product, quantity, options, io),

@@ -1,13 +1,15 @@
 import type { Command } from "commander";
-import { type CommonOptions, examples, talksToShop } from "../lib/options.ts";
+import { type CommonOptions, examples, prose, talksToShop } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 
 export function verifyCommand(command: Command): void {
   talksToShop(command)
+    .addHelpText("after", examples("verify", "verify --json | jq '.invariants[] | select(.ok | not)'"))
     .addHelpText(
       "after",
-      examples("verify", "verify --json | jq '.invariants[] | select(.ok | not)'") +
-        "\n\nExits with 0 if every invariant holds, 1 if one is broken or the shop is down, 4 if not logged in.",
+      prose(
+        "Exits with 0 if every invariant holds, 1 if one is broken or the shop is down, 4 if not logged in.",
+      ),
     )
     .action(async (options: CommonOptions) => {
       await run(options, async (io) => {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
+import { clip } from "./output.ts";
 
 type Input = Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
 type Output = Writable & { isTTY?: boolean; columns?: number };
@@ -16,10 +17,14 @@ export interface Io {
   readonly canAsk: boolean;
   /** Whether stdout is a terminal that can be drawn upon. */
   readonly canDraw: boolean;
+  /** What stands on it now, for all who share it. */
+  readonly terminal: { isDrawn: boolean };
   /** Whether colours are welcome there. */
   readonly color: boolean;
   /** One line of data, to stdout. */
   print(line?: string): void;
+  /** Rows of a table, to stdout: in a terminal cut to its width, in a pipe whole. */
+  printRows(lines: readonly string[]): void;
   /** An answer as JSON for reading, to stdout. */
   printJson(value: unknown): void;
   /** One line of NDJSON, to stdout. */
@@ -52,8 +57,12 @@ export function createIo(
     signal,
     canAsk: options.input !== false && stdin.isTTY === true && stderr.isTTY === true,
     canDraw: isTerminal,
+    terminal: { isDrawn: false },
     color: isTerminal && !env.NO_COLOR,
     print,
+    printRows(lines) {
+      for (const line of lines) print(isTerminal && stdout.columns ? clip(line, stdout.columns) : line);
+    },
     printJson: (value) => print(JSON.stringify(value, null, 2)),
     printLine: (value) => print(JSON.stringify(value)),
     async write(text) {

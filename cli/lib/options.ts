@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type AddHelpTextContext, type Command, InvalidArgumentError } from "commander";
 
 /** What every command that talks to a shop takes. */
 export interface CommonOptions {
@@ -36,6 +36,14 @@ export function asksFirst(command: Command): Command {
 export function examples(...lines: string[]): string {
   const whole = (line: string) => (/(^| )molecart /.test(line) ? line : `molecart ${line}`);
   return `\nExamples:\n${lines.map((line) => `  $ ${whole(line)}`).join("\n")}`;
+}
+
+/** What else a help says, wrapped to the terminal, a blank line before it. */
+export function prose(text: string) {
+  return ({ command }: AddHelpTextContext): string => {
+    const { getOutHelpWidth } = command.configureOutput();
+    return `\n${command.createHelp().boxWrap(text, getOutHelpWidth?.() ?? 80)}`;
+  };
 }
 
 /** A parser of whole numbers for an option. */

@@ -5,11 +5,6 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
 }
 
-/** Pads to a column. */
-export function column(text: string, width: number): string {
-  return text.padEnd(width);
-}
-
 /** `29.99 EUR` @param amount decimal, as on the wire */
 export function money(amount: number, currency: string): string {
   return `${amount.toFixed(2)} ${currency}`;
@@ -32,9 +27,33 @@ export function bytes(count: number): string {
   return count < 1e9 ? `${(count / 1e6).toFixed(0)} MB` : `${(count / 1e9).toFixed(1)} GB`;
 }
 
+/** East Asian wide letters and emoji. */
+const WIDE =
+  /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}\p{Emoji_Presentation}]/u;
+const COMBINING = /^[\p{Mn}\p{Me}\p{Cf}]/u;
+
+/** Columns that it takes in a terminal. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const letter of text) width += WIDE.test(letter) ? 2 : COMBINING.test(letter) ? 0 : 1;
+  return width;
+}
+
 /** Cuts what doesn't fit, and says so. */
 export function clip(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+  if (widthOf(text) <= width) return text;
+  let cut = "";
+  for (const letter of text) {
+    if (widthOf(cut + letter) > width - 1) break;
+    cut += letter;
+  }
+  return `${cut}…`;
+}
+
+/** Blanks up to a width, at the end or before it. */
+export function pad(text: string, width: number, { before = false } = {}): string {
+  const blanks = " ".repeat(Math.max(0, width - widthOf(text)));
+  return before ? blanks + text : text + blanks;
 }
 
 /** What a terminal would obey rather than show has no place in a line. */
@@ -43,21 +62,26 @@ export function clean(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
 
+/** `8.6 ms`, `29.99 EUR`, `2 h 5 min`, and `-` where nothing is known. */
+const QUANTITY = /^(-|-?[\d.,]+ [A-Za-z%]+( \d+ [a-z]+)?)$/;
+
 /**
- * Rows in columns as wide as their widest cell, two spaces apart; numbers to the right. `headers` name them.
- * @returns the lines, the header first
+ * Rows in columns as wide as their widest cell, two spaces apart; numbers and quantities to the right. `headers` name
+ * them.
+ * @returns the lines, the header first; none where there are no rows
  */
 export function table(headers: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
+  if (rows.length === 0) return [];
   const all = [headers, ...rows.map((row) => row.map((cell) => clean(String(cell))))];
-  const widths = headers.map((_, index) => Math.max(...all.map((row) => row[index]?.length ?? 0)));
+  const widths = headers.map((_, index) => Math.max(...all.map((row) => widthOf(row[index] ?? ""))));
   const isNumber = headers.map(
-    (_, index) => rows.length > 0 && rows.every((row) => typeof row[index] === "number"),
+    (_, index) =>
+      rows.every((row) => typeof row[index] === "number" || QUANTITY.test(String(row[index]))) &&
+      rows.some((row) => row[index] !== "-"),
   );
   return all.map((row) =>
     row
-      .map((cell, index) =>
-        isNumber[index] ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0),
-      )
+      .map((cell, index) => pad(cell, widths[index] ?? 0, { before: isNumber[index] }))
       .join("  ")
       .trimEnd(),
   );

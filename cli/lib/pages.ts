@@ -18,7 +18,9 @@ export interface PageOptions {
 
 /** `42 orders, page 1 of 3.` @param one what is listed: `order` */
 export function pageLine(one: string, { page, pages, total }: Paged["pagination"]): string {
-  return pages === 0 ? `No ${one}s.` : `${plural(total, one)}, page ${page} of ${pages}.`;
+  return pages === 0
+    ? `No ${one}s.`
+    : `${plural(total, one)}, page ${page.toLocaleString("en-US")} of ${pages.toLocaleString("en-US")}.`;
 }
 
 /**

@@ -26,8 +26,9 @@ export async function run(options: { input?: boolean }, action: (io: Io) => Prom
   const io = createIo(where, stop.signal, options);
   const interrupt = () => {
     if (stop.signal.aborted) process.exit(EXIT.cancelled);
-    // The terminal has written ^C, and its cursor stands behind it.
-    if (io.canDraw) io.stderr.write("\n");
+    // The terminal has written ^C, and its cursor stands behind it: where a screen is redrawn it must go back.
+    if (io.terminal.isDrawn) io.stdout.write("\r\u001b[K");
+    else if (io.canDraw) io.stderr.write("\n");
     stop.abort();
   };
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);

@@ -15,11 +15,11 @@ export function HealthScreen(props: { report: HealthReport | undefined; height?:
   const { status, url, nodes, error, checked_at } = report;
   const facts = factsOf(report);
   // A frame as high as the terminal would scroll: with many nodes, what is well gets less room.
-  const left = rows - facts.length - 8;
+  const left = rows - facts.length - 7;
   const all = servicesTable(report);
   const services = all.length + (nodes?.length ?? 0) <= left ? all : illOnly(all);
-  const room = Math.max(1, left - services.length);
-  const shown = nodesTable((nodes ?? []).toSorted(illFirst)).slice(0, room + 1);
+  const room = Math.max(0, left - services.length);
+  const shown = room > 0 ? nodesTable((nodes ?? []).toSorted(illFirst)).slice(0, room + 1) : [];
   const hidden = (nodes?.length ?? 0) - room;
   return h(
     Box,
@@ -33,7 +33,7 @@ export function HealthScreen(props: { report: HealthReport | undefined; height?:
     h(
       Text,
       { dimColor: true, wrap: "truncate" },
-      `${checked_at.slice(11, 19)} UTC · Ctrl-C ends${hidden > 0 ? ` · ${hidden} more nodes` : ""}`,
+      `${checked_at.slice(11, 19)} UTC · Ctrl-C ends${hidden > 0 ? ` · ${plural(hidden, "more node")}` : ""}`,
     ),
     h(Text, { color: "red", wrap: "truncate" }, error ?? " "),
     ...services.map((line, index) => h(Line, { key: `s${index}`, line, isHeader: index === 0 })),

@@ -14,15 +14,17 @@ const COLORS: Partial<Record<string, string>> = {
   refunded: "magenta",
 };
 
-/** The live screen of `order watch`. */
-export function OrderScreen({ sight }: { sight: Sight | undefined }): ReactElement {
+/** The live screen of `order watch`. @param props.isOver nothing more will come */
+export function OrderScreen(props: { sight: Sight | undefined; isOver?: boolean }): ReactElement {
+  const { sight, isOver = false } = props;
   if (!sight) return h(Text, null, "Looking…");
   return h(
     Box,
     { flexDirection: "column" },
     h(OrderSight, { sight }),
-    h(Text, null, " "),
-    h(Text, { dimColor: true }, "Ctrl-C ends"),
+    ...(isOver
+      ? []
+      : [h(Text, { key: "gap" }, " "), h(Text, { key: "keys", dimColor: true }, "Ctrl-C ends")]),
   );
 }
 

@@ -1,8 +1,9 @@
-import { Box, type Key as InkKey, Text, useInput } from "ink";
+import { Box, type Key as InkKey, Text, useInput, useWindowSize } from "ink";
 import { createElement as h, type ReactElement, useEffect, useRef, useState } from "react";
 import type { Product } from "../../services/products/products.contract.ts";
 import { type Draft, subtotalOf } from "../actions/order-place.ts";
-import { clean, clip, money, plural } from "../lib/output.ts";
+import { clean, clip, money, pad, plural } from "../lib/output.ts";
+import { windowOf } from "./top-layout.ts";
 import {
   type Key,
   next,
@@ -31,6 +32,9 @@ const KEYS: Record<Step, string> = {
   confirm: "⏎ places the order · Esc goes back",
 };
 const NAME_WIDTH = 42;
+const SAYS_WIDTH = Math.max(...PAYMENTS.map(({ says }) => says.length));
+/** Lines above and below a step, and the one that the cursor stands in. */
+const AROUND = 7;
 
 /** Leads through an order: products found as one types, address, payment, confirmation. */
 export function OrderWizard({ search, address, payment, done, rest = 120 }: Props): ReactElement {
@@ -47,13 +51,22 @@ export function OrderWizard({ search, address, payment, done, rest = 120 }: Prop
     }
   };
 
+  /** As far as the step goes: what Enter means there is meant, what it means in the next one may not be. */
+  const sendHeld = (keys: readonly Key[]) => {
+    const { step } = latest.current;
+    for (const key of keys) if (latest.current.step === step) send({ type: "key", key });
+  };
+
   useInput((text, key) => {
     if (key.ctrl && text === "c") return done(undefined);
     const name = nameOf(key);
+    const held = heldKeys(text);
     if (name) send({ type: "key", key: name });
+    else if (held.length > 0) sendHeld(held);
     else if (!key.ctrl && !key.meta && text !== "") send({ type: "text", text: clean(text) });
   });
 
+  const { rows } = useWindowSize();
   const { query } = state;
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is asked depends on what was typed, and nothing else
   useEffect(() => {
@@ -71,7 +84,7 @@ export function OrderWizard({ search, address, payment, done, rest = 120 }: Prop
     { flexDirection: "column" },
     h(Header, { step: state.step }),
     h(Text, null, " "),
-    ...body(state),
+    ...body(state, rows - AROUND),
     h(Text, null, " "),
     h(CartLine, { state }),
     h(Text, { color: "yellow" }, state.hint || " "),
@@ -90,6 +103,19 @@ function nameOf(key: InkKey): Key | undefined {
   return key.backspace || key.delete ? "backspace" : undefined;
 }
 
+/** A key held down over a slow line comes several times in one text; one within other text was pasted. */
+function heldKeys(text: string): Key[] {
+  const held = [...text].flatMap((letter) => HELD[letter] ?? []);
+  return held.length === text.length ? held : [];
+}
+
+const HELD: Partial<Record<string, Key>> = {
+  "\r": "enter",
+  "\t": "tab",
+  "\u007f": "backspace",
+  "\b": "backspace",
+};
+
 function Header({ step }: { step: Step }): ReactElement {
   const parts = STEPS.map((one, index) =>
     h(Text, { key: one, bold: one === step, dimColor: one !== step }, `${index > 0 ? " › " : ""}${one}`),
@@ -97,30 +123,39 @@ function Header({ step }: { step: Step }): ReactElement {
   return h(Text, null, h(Text, { color: "green" }, "New order  "), ...parts);
 }
 
-function body(state: WizardState): ReactElement[] {
+const titleOf = ({ name }: Product) => pad(clip(clean(name), NAME_WIDTH), NAME_WIDTH);
+
+/** @param room lines that there are for it */
+function body(state: WizardState, room: number): ReactElement[] {
   switch (state.step) {
     case "products":
-      return productsBody(state);
+      return productsBody(state, room);
     case "address":
       return [h(Text, { key: "address" }, "To: ", h(Text, { color: "cyan" }, state.address), "▏")];
     case "payment":
-      return PAYMENTS.map(({ method = "later", says }, index) =>
-        choice({ key: method, isChosen: index === state.cursor, text: says, note: method }),
+      return PAYMENTS.map(({ method = "", says }, index) =>
+        choice({
+          key: method,
+          isChosen: index === state.cursor,
+          text: says.padEnd(SAYS_WIDTH),
+          note: method,
+        }),
       );
     case "confirm":
-      return confirmBody(state);
+      return confirmBody(state, room);
   }
 }
 
-function productsBody(state: WizardState): ReactElement[] {
+function productsBody(state: WizardState, room: number): ReactElement[] {
+  const { start, end } = windowOf(state.found.length, Math.max(1, room - 1), state.cursor);
   return [
     h(Text, { key: "query" }, "Search: ", h(Text, { color: "cyan" }, state.query), "▏"),
-    ...state.found.map((product, index) =>
+    ...state.found.slice(start, end).map((product, index) =>
       choice({
         key: String(product.id),
-        isChosen: index === state.cursor,
+        isChosen: start + index === state.cursor,
         count: quantityOf(state, product),
-        text: `${clip(clean(product.name), NAME_WIDTH).padEnd(NAME_WIDTH)} ${money(product.price, product.currency).padStart(13)}`,
+        text: `${titleOf(product)} ${money(product.price, product.currency).padStart(13)}`,
         note: `${product.stock_quantity} left`,
       }),
     ),
@@ -128,15 +163,21 @@ function productsBody(state: WizardState): ReactElement[] {
   ];
 }
 
-function confirmBody({ lines, address, payment }: WizardState): ReactElement[] {
+function confirmBody({ lines, address, payment }: WizardState, room: number): ReactElement[] {
+  // Below them stand the address and the payment, and how many more there are.
+  const shown = lines.length <= room - 2 ? lines : lines.slice(0, Math.max(1, room - 3));
+  const more = lines.length - shown.length;
   return [
-    ...lines.map(({ product, quantity }) =>
+    ...shown.map(({ product, quantity }) =>
       h(
         Text,
         { key: String(product.id), wrap: "truncate" },
-        `  ${String(quantity).padStart(3)} × ${clip(clean(product.name), NAME_WIDTH).padEnd(NAME_WIDTH)} ${money(product.price, product.currency).padStart(13)}`,
+        `  ${String(quantity).padStart(3)} × ${titleOf(product)} ${money(subtotalOf({ lines: [{ product, quantity }] }), product.currency).padStart(13)}`,
       ),
     ),
+    ...(more > 0
+      ? [h(Text, { key: "more", dimColor: true }, `        and ${plural(more, "more product")}`)]
+      : []),
     h(Text, { key: "to", wrap: "truncate" }, `  to ${address}`),
     h(Text, { key: "by" }, `  paid ${payment === undefined ? "later" : `by ${payment}`}`),
   ];

@@ -23,12 +23,14 @@ export async function openScreen<P extends object>(
 ): Promise<Screen<P>> {
   const { render, createElement, component } = await loadUi(io, load);
   const instance = render(createElement(component, first), { ...inkOptions(io), alternateScreen: isWhole });
+  io.terminal.isDrawn = true;
   return {
     show: (props) => instance.rerender(createElement(component, props)),
     async end({ clear = false } = {}) {
       if (clear) instance.rerender(null);
       instance.unmount();
       await instance.waitUntilExit();
+      io.terminal.isDrawn = false;
     },
   };
 }

@@ -70,6 +70,10 @@ export function figure(value: number | null): string {
   if (value === null) return "-";
   return value.toLocaleString("en-US", { maximumFractionDigits: value < 100 ? 1 : 0 });
 }
+/** The same where one stands below another, point below point. */
+function cellOf(value: number | null): string {
+  return value !== null && value > 0 && value < 100 ? value.toFixed(1) : figure(value);
+}
 /** What is unknown sorts below all that is known. */
 const known = (value: number | null) => value ?? -1;
 
@@ -80,14 +84,14 @@ function rateColumns<R extends Rate & { errors: number; p50_ms: number | null; p
     {
       ...number(calls, 8),
       value: (row) => known(row.calls_per_s),
-      text: ({ calls_per_s }) => figure(calls_per_s),
+      text: ({ calls_per_s }) => cellOf(calls_per_s),
     },
-    { ...number("p50 ms", 7), value: (row) => known(row.p50_ms), text: ({ p50_ms }) => figure(p50_ms) },
-    { ...number("p99 ms", 7), value: (row) => known(row.p99_ms), text: ({ p99_ms }) => figure(p99_ms) },
+    { ...number("p50 ms", 7), value: (row) => known(row.p50_ms), text: ({ p50_ms }) => cellOf(p50_ms) },
+    { ...number("p99 ms", 7), value: (row) => known(row.p99_ms), text: ({ p99_ms }) => cellOf(p99_ms) },
     {
       ...number("errors/s", 8),
       value: (row) => known(row.errors_per_s),
-      text: ({ errors_per_s }) => figure(errors_per_s),
+      text: ({ errors_per_s }) => cellOf(errors_per_s),
     },
   ];
 }
@@ -123,12 +127,12 @@ function nodesList({ nodes }: Snapshot): List {
     {
       ...number("calls/s", 8),
       value: (row) => known(row.calls_per_s),
-      text: ({ calls_per_s }) => figure(calls_per_s),
+      text: ({ calls_per_s }) => cellOf(calls_per_s),
     },
     {
       ...number("cpu %", 5),
       value: (row) => known(figures(row)?.cpu_percent ?? null),
-      text: (row) => figure(row.figures?.cpu_percent ?? null),
+      text: (row) => cellOf(row.figures?.cpu_percent ?? null),
     },
     {
       ...number("memory", 7),
@@ -138,12 +142,12 @@ function nodesList({ nodes }: Snapshot): List {
     {
       ...number("lag ms", 6),
       value: (row) => known(figures(row)?.event_loop_lag_ms ?? null),
-      text: (row) => figure(row.figures?.event_loop_lag_ms ?? null),
+      text: (row) => cellOf(row.figures?.event_loop_lag_ms ?? null),
     },
     {
       ...number("errors/s", 8, 92),
       value: (row) => known(row.errors_per_s),
-      text: ({ errors_per_s }) => figure(errors_per_s),
+      text: ({ errors_per_s }) => cellOf(errors_per_s),
     },
     { title: "version", width: 8, from: 106, value: (row) => figures(row)?.version ?? "-" },
     { title: "services", width: 20, from: 130, value: ({ services }) => services.map(nameOf).join(" ") },

@@ -7,7 +7,7 @@ export const PAYMENTS = [
   { method: "pm_card_mastercard", says: "Mastercard: succeeds" },
   { method: "pm_card_chargeDeclined", says: "a card that is declined" },
   { method: "pm_card_chargeDeclinedInsufficientFunds", says: "a card without funds" },
-  { method: undefined, says: "later: the order waits, its stock reserved" },
+  { method: undefined, says: "later: its stock stays reserved" },
 ] as const;
 
 export type Step = "products" | "address" | "payment" | "confirm";

@@ -142,6 +142,8 @@ describe.each(leaves)("molecart %s", (path, command) => {
     expect(command.options.map(({ long }) => long)).toEqual(expect.arrayContaining(["--json", "--no-input"]));
     const { code, stdout, stderr } = await molecart(`${path} --help`);
     expect([code, stderr]).toEqual([0, ""]);
+    // Nothing wraps in a terminal of 80 columns.
+    expect(stdout.split("\n").filter((row) => row.length > 80)).toEqual([]);
     const examples = [...stdout.matchAll(/^ {2}\$ .*?molecart (.*)$/gm)].map(([, words = ""]) => words);
     expect(examples.length).toBeGreaterThan(0);
     for (const example of examples) {

@@ -1,7 +1,7 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { settingsOf } from "../../cli/actions/config.ts";
+import { settingsOf, showConfig } from "../../cli/actions/config.ts";
 import { clock, dataDirectory, doctor, nodeVersion, secretsFile } from "../../cli/actions/doctor.ts";
 import { health } from "../../cli/actions/health.ts";
 import { openDocs } from "../../cli/actions/open.ts";
@@ -161,6 +161,7 @@ describe("molecart config show", () => {
       JWT_SECRET: "hunter2hunter2hunter2hunter2hunter2",
       ADMIN_EMAIL: "a@example.com",
       ADMIN_PASSWORD: "hunter2",
+      OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=hunter2,x-team=hunter2",
       PORT: "9000",
     });
     expect(JSON.stringify(settings)).not.toContain("hunter2");
@@ -169,7 +170,15 @@ describe("molecart config show", () => {
       DATABASE_URL: "postgres://shop:********@db:5432/shop",
       MONGO_URL: "mongodb://root:********@a:1,b:2/molecart",
       ADMIN_EMAIL: "a@example.com",
+      OTEL_EXPORTER_OTLP_HEADERS: { "x-api-key": "********", "x-team": "********" },
     });
+  });
+
+  it("shows lists and headers in a line each", async () => {
+    const env = { OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=hunter2", CORS_ORIGINS: "https://a.example" };
+    const { stdout } = await act((io) => showConfig({}, io), { env });
+    expect(stdout).toMatch(/^OTEL_EXPORTER_OTLP_HEADERS +x-api-key=\*{8}$/m);
+    expect(stdout).toMatch(/^CORS_ORIGINS +https:\/\/a\.example$/m);
   });
 
   it("says all that is wrong", () => {

@@ -171,7 +171,13 @@ describe("molecart order list", () => {
 describe("molecart order watch", () => {
   it("tells the steps as they happen, until the order is where one waits for it", async () => {
     const order = await placed();
-    const watching = act((io) => watchOrder(order.number, { until: "shipped", json: true }, io), { env });
+    const { promise: waits, resolve } = Promise.withResolvers<void>();
+    const seen = (stdout: string) => stdout.includes('"waiting"') && resolve();
+    const watching = act((io) => watchOrder(order.number, { until: "shipped", json: true }, io), {
+      env,
+      seen,
+    });
+    await waits;
     await act((io) => payOrder(order.number, { method: "pm_card_visa" }, io), { env });
     await act((io) => moveOrder(order.number, "shipped", {}, io), { env });
     const run = await watching;

@@ -1,13 +1,13 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants } from "node:fs";
 import { createServer } from "node:net";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { molecart } from "../helpers/cli.ts";
-import { adminToken, eventually, givenProduct, send } from "../helpers/client.ts";
+import { adminToken, givenProduct, send } from "../helpers/client.ts";
 import { freePort } from "../helpers/node-process.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
+import { hasTerminal, isProgram, openTerminal } from "../helpers/terminal.ts";
 import { adminOf } from "./support.ts";
 
 const run = promisify(execFile);
@@ -167,19 +167,7 @@ describe("the help", () => {
   });
 });
 
-function isProgram(name: string): boolean {
-  return (process.env.PATH ?? "").split(":").some((directory) => {
-    try {
-      accessSync(`${directory}/${name}`, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** util-linux's `script` runs a command in a pseudo-terminal. */
-const inTerminal = process.platform === "linux" && isProgram("script") ? describe : describe.skip;
+const inTerminal = hasTerminal ? describe : describe.skip;
 
 inTerminal("in a terminal", () => {
   const ends: (() => void)[] = [];
@@ -189,31 +177,9 @@ inTerminal("in a terminal", () => {
   });
 
   function open(command: string, extra: Record<string, string> = {}) {
-    const child = spawn(
-      "script",
-      ["-qefc", `stty cols 80 rows 24; exec ${process.execPath} cli/molecart.ts ${command}`, "/dev/null"],
-      {
-        env: {
-          ...env,
-          PATH: process.env.PATH ?? "",
-          XDG_CONFIG_HOME: "/nonexistent",
-          TERM: "xterm-256color",
-          ...extra,
-        },
-        stdio: ["pipe", "pipe", "inherit"],
-      },
-    );
-    let screen = "";
-    child.stdout.on("data", (chunk: Buffer) => (screen += chunk.toString()));
-    const exited = once(child, "exit").then(([code]) => code);
-    ends.push(() => child.stdin.destroy());
-    ends.push(() => void child.kill("SIGKILL"));
-    return {
-      exited,
-      screen: () => screen,
-      shows: (text: string) => eventually(async () => screen.includes(text)),
-      press: (keys: string) => child.stdin.write(keys),
-    };
+    const terminal = openTerminal(command, { ...env, ...extra });
+    ends.push(terminal.close);
+    return terminal;
   }
 
   it("the wizard places an order", async () => {
@@ -237,11 +203,11 @@ inTerminal("in a terminal", () => {
   });
 
   it("Ctrl-C leaves the wizard with 2, and nothing ordered", async () => {
-    const { exited, shows, press, screen } = open("order place");
+    const { exited, shows, press, raw } = open("order place");
     await shows("Oak lamp");
     press("\u0003");
     expect(await exited).toBe(2);
-    expect(screen()).toContain("Cancelled: nothing was ordered.");
+    expect(raw()).toContain("Cancelled: nothing was ordered.");
   });
 
   it("asks before what can't be taken back, and takes no for an answer", async () => {
@@ -273,17 +239,17 @@ inTerminal("in a terminal", () => {
   });
 
   it("top takes the whole screen, and gives it back at Ctrl-C", async () => {
-    const { exited, shows, press, screen } = open("top", { NO_COLOR: "1" });
+    const { exited, shows, press, raw } = open("top", { NO_COLOR: "1" });
     await shows("[1 services]");
     press("5");
     await shows("[5 queues]");
     press("\u0003");
     expect(await exited).toBe(0);
-    const [enter, leave] = ["\u001b[?1049h", "\u001b[?1049l"].map((code) => screen().lastIndexOf(code));
+    const [enter, leave] = ["\u001b[?1049h", "\u001b[?1049l"].map((code) => raw().lastIndexOf(code));
     expect(enter).toBeGreaterThanOrEqual(0);
     expect(leave).toBeGreaterThan(Number(enter));
     // What is left behind shows the cursor.
-    expect(screen().slice(leave)).toContain("\u001b[?25h");
+    expect(raw().slice(leave)).toContain("\u001b[?25h");
   });
 
   it("has colours, and none with NO_COLOR", async () => {
@@ -293,7 +259,7 @@ inTerminal("in a terminal", () => {
     expect(await Promise.all([colourful.exited, plain.exited])).toEqual([0, 0]);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: a colour is one
     const colour = /\u001b\[3[0-9]m/;
-    expect(colour.test(colourful.screen())).toBe(true);
-    expect(colour.test(plain.screen())).toBe(false);
+    expect(colour.test(colourful.raw())).toBe(true);
+    expect(colour.test(plain.raw())).toBe(false);
   });
 });

@@ -3,52 +3,18 @@ import { cleanup, render } from "ink-testing-library";
 import { createElement as h } from "react";
 import { FlowFigures } from "../../cli/actions/flow-figures.ts";
 import type { HealthReport } from "../../cli/actions/health.ts";
-import type { Draft } from "../../cli/actions/order-place.ts";
 import { progressOf } from "../../cli/lib/progress.ts";
 import { FlowScreen } from "../../cli/ui/flow-screen.ts";
 import { HealthScreen } from "../../cli/ui/health-screen.ts";
 import { OrderScreen } from "../../cli/ui/order-screen.ts";
-import { OrderWizard } from "../../cli/ui/order-wizard.ts";
 import { ProgressBar } from "../../cli/ui/progress-bar.ts";
 import type { NodeStatus } from "../../services/gateway/status.contract.ts";
 import type { Order } from "../../services/orders/orders.contract.ts";
-import type { Product } from "../../services/products/products.contract.ts";
-import { eventually } from "../helpers/client.ts";
+import { plain } from "./support.ts";
 
 afterEach(cleanup);
 
 const AT = "2026-11-20T10:00:00.000Z";
-const NOTHING_ELSE = {
-  description: "",
-  category: null,
-  category_id: null,
-  images: [],
-  created_at: AT,
-  updated_at: AT,
-};
-const LAMP: Product = {
-  id: 1,
-  sku: "LAMP",
-  name: "Oak lamp",
-  price: 12.5,
-  currency: "EUR",
-  stock_quantity: 2,
-  ...NOTHING_ELSE,
-};
-const MUG: Product = {
-  id: 2,
-  sku: "MUG",
-  name: "Ceramic mug",
-  price: 4.1,
-  currency: "EUR",
-  stock_quantity: 9,
-  ...NOTHING_ELSE,
-};
-
-/** A frame without colours, its lines without the blanks at their end. */
-const plain = (frame: string | undefined) =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are
-  (frame ?? "").replace(/\u001b\[[0-9;]*m/g, "").replace(/ +$/gm, "");
 
 describe("health --watch", () => {
   const SILENT: NodeStatus = { id: "node-2", state: "silent", failing: [], services: [], figures: null };
@@ -89,13 +55,13 @@ describe("health --watch", () => {
         "DEGRADED  http://shop.example",
         "10:00:00 UTC · Ctrl-C ends",
         "",
-        "   service  status     ready   version       p50     p99      open circuits",
+        "   service  status     ready   version          p50      p99  open circuits",
         "✓  gateway  healthy    2 of 2  0.1.0, 0.2.0  4.2 ms  31.0 ms              1",
-        "✗  cart     unhealthy  0 of 1                -       -                    0",
+        "✗  cart     unhealthy  0 of 1                     -        -              0",
         "",
-        "   node    state      up         memory  lag      latency  runs",
-        "✗  node-1  not ready  1 h 1 min  123 MB  12.3 ms  0.8 ms   cart: redis",
-        "✗  node-2  silent     -          -       -        -        0",
+        "   node    state             up  memory      lag  latency  runs",
+        "✗  node-1  not ready  1 h 1 min  123 MB  12.3 ms   0.8 ms  cart: redis",
+        "✗  node-2  silent             -       -        -        -  0",
         "",
         "gateway  4.2 ms, not ready: cart: redis",
         "stores   postgres ✓ 1.2 ms · redis ✗",
@@ -208,94 +174,8 @@ describe("order watch", () => {
     expect(frame).toContain("10:00:00  ● pending  a  [31mred [0m herring, by customer\n");
     expect(frame).toContain("checkout running, at charge, 2 tries\n");
     expect(frame).toContain("stock reserved until 10:15:00 UTC\n");
-  });
-});
-
-describe("the wizard of order place", () => {
-  const KEYS = {
-    up: "\u001b[A",
-    down: "\u001b[B",
-    right: "\u001b[C",
-    left: "\u001b[D",
-    enter: "\r",
-    tab: "\t",
-    backspace: "\u007f",
-  };
-
-  function open(address = "") {
-    const asked: string[] = [];
-    const ended: (Draft | undefined)[] = [];
-    const screen = render(
-      h(OrderWizard, {
-        search: async (words) => {
-          asked.push(words);
-          return [LAMP, MUG].filter(({ name }) => name.toLowerCase().includes(words));
-        },
-        address,
-        payment: undefined,
-        done: (draft) => ended.push(draft),
-        rest: 0,
-      }),
-    );
-    const shows = (text: string) => eventually(async () => plain(screen.lastFrame()).includes(text));
-    const press = (keys: string) => screen.stdin.write(keys);
-    return { asked, ended, shows, press, frame: () => plain(screen.lastFrame()) };
-  }
-
-  it("leads from the search to the draft", async () => {
-    const { asked, ended, shows, press, frame } = open();
-    await shows("Oak lamp");
-    press("mux");
-    await shows("nothing found");
-    press(KEYS.backspace);
-    await shows("❯      Ceramic mug");
-    expect(asked).toEqual(["", "mux", "mu"]);
-    press(KEYS.enter);
-    await shows("❯   1× Ceramic mug");
-    press(KEYS.right);
-    await shows("Cart: 2 pieces, 8.20 EUR");
-    press(KEYS.tab);
-    await shows("To: ▏");
-    press(KEYS.enter);
-    await shows("Where should it go?");
-    press("12 Row");
-    await shows("To: 12 Row▏");
-    press(KEYS.enter);
-    await shows("❯      Visa: succeeds");
-    press(KEYS.down);
-    await shows("❯      Mastercard");
-    press(KEYS.enter);
-    await shows("paid by pm_card_mastercard");
-    expect(frame()).toContain("  2 × Ceramic mug");
-    expect(ended).toEqual([]);
-    press(KEYS.enter);
-    expect(ended).toEqual([
-      { lines: [{ product: MUG, quantity: 2 }], address: "12 Row", payment: "pm_card_mastercard" },
-    ]);
-  });
-
-  it("lets nobody pick more than there is, nor go on with nothing", async () => {
-    const { ended, shows, press } = open("12 Row");
-    await shows("Oak lamp");
-    press(KEYS.tab);
-    await shows("Pick a product first.");
-    press(KEYS.enter);
-    await shows("❯   1× Oak lamp");
-    press(KEYS.enter);
-    await shows("❯   2× Oak lamp");
-    press(KEYS.enter);
-    await shows("There are only 2 of it.");
-    press(KEYS.left);
-    await shows("❯   1× Oak lamp");
-    press(KEYS.left);
-    await shows("nothing picked yet");
-    expect(ended).toEqual([]);
-  });
-
-  it("ends with nothing at Ctrl-C", async () => {
-    const { ended, shows, press } = open();
-    await shows("Oak lamp");
-    press("\u0003");
-    expect(ended).toEqual([undefined]);
+    expect(frame).toMatch(/\n\nCtrl-C ends$/);
+    const last = plain(render(h(OrderScreen, { sight: { order, saga }, isOver: true })).lastFrame());
+    expect(last).toBe(frame.replace("\n\nCtrl-C ends", ""));
   });
 });

@@ -60,19 +60,25 @@ describe("molecart seed", () => {
     expect(await productsOf(102)).toBe(1300);
   }, 60_000);
 
+  it("begins no other kind after Ctrl-C, and tells of none", async () => {
+    const stopped = await run({ seed: 105, products: 10, users: 2, orders: 2 }, AbortSignal.abort());
+    expect(stopped).toMatchObject({ code: 2 });
+    expect(await totalOf("/api/users?search=seed-105-&limit=1")).toBe(0);
+  });
+
   it("killed and run again it makes exactly what was asked for", async () => {
     const killed = new AbortController();
-    const process = molecart(["seed", "--seed", "103", "--products", "1300"], env, [], killed.signal);
+    const process = molecart(["seed", "--seed", "103", "--products", "3000"], env, [], killed.signal);
     // A process has to start first.
     await eventually(async () => Number(await productsOf(103)) > 0, 30_000);
     killed.abort();
     expect((await process).code).toBeNull();
-    expect(Number(await productsOf(103))).toBeLessThan(1300);
-    const again = await molecart(["seed", "--seed", "103", "--products", "1300"], env);
+    expect(Number(await productsOf(103))).toBeLessThan(3000);
+    const again = await molecart(["seed", "--seed", "103", "--products", "3000"], env);
     expect(again.code).toBe(0);
-    expect(await productsOf(103)).toBe(1300);
-    const last = await send(shop, "GET", `/api/products?search=${seededSku(103, 1299)}&limit=1`);
-    expect(last.at("products", 0, "stock_quantity")).toBe(madeUpProduct(103, 1299).stock_quantity);
+    expect(await productsOf(103)).toBe(3000);
+    const last = await send(shop, "GET", `/api/products?search=${seededSku(103, 2999)}&limit=1`);
+    expect(last.at("products", 0, "stock_quantity")).toBe(madeUpProduct(103, 2999).stock_quantity);
   }, 60_000);
 
   it("makes users and their orders, once", async () => {

@@ -69,3 +69,8 @@ export async function withDirectory<T>(work: (path: string) => Promise<T>): Prom
     await rm(path, { recursive: true, force: true });
   }
 }
+
+/** A frame without colours, its lines without the blanks at their end. */
+export const plain = (frame: string | undefined) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are
+  (frame ?? "").replace(/\u001b\[[0-9;]*m/g, "").replace(/ +$/gm, "");

@@ -85,14 +85,14 @@ describe("the screen of top", () => {
       "postgres ✓ 1.2 ms",
       "[1 services] 2 nodes  3 orders  4 sagas  5 queues  6 stock    ? help  q quit",
       "   service         ready     calls/s   p50 ms   p99 ms   errors/s   circuits",
-      "❯✓ gateway         1 of 1         10      2.5       40          0          0",
+      "❯✓ gateway         1 of 1       10.0      2.5     40.0          0          0",
       expect.stringMatching(/^ ✓ \w+ +1 of 1 +0 /),
       ...lines.slice(11, 14),
     ]);
     expect(lines.length).toBeLessThanOrEqual(23);
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
     const orders = lines.find((line) => line.startsWith(" ✓ orders"));
-    expect(orders).toMatch(/^ ✓ orders +2 of 2 +\d+ +2.5 +40 +1 +0$/);
+    expect(orders).toMatch(/^ ✓ orders +2 of 2 +60\.0 +2\.5 +40\.0 +1\.0 +0$/);
     expect(lines.some((line) => line.startsWith("   node 2/3 "))).toBe(true);
   });
 
