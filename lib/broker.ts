@@ -20,6 +20,7 @@ import { collectProcessFigures } from "./process-figures.ts";
 import { resilienceOptions } from "./resilience.ts";
 import { provideConfig } from "./runtime.ts";
 import { Seal } from "./seal.ts";
+import { MemoryCacher } from "./stores/memory-cacher.ts";
 import { RedisCacher } from "./stores/redis-cacher.ts";
 import { closeShared } from "./stores/shared.ts";
 import { stopTracing, tracingOf } from "./tracing/tracing.ts";
@@ -52,10 +53,7 @@ export function brokerOptions(config: Config, { afterStop, logFile }: NodeOption
     logLevel: config.LOG_LEVEL,
     transporter,
     internalServices: nodeService(),
-    cacher:
-      config.REDIS_URL === ""
-        ? { type: "MemoryLRU", options: { max: CACHE_ENTRIES } }
-        : new RedisCacher(config.REDIS_URL),
+    cacher: config.REDIS_URL === "" ? new MemoryCacher(CACHE_ENTRIES) : new RedisCacher(config.REDIS_URL),
     // Contracts are checked by their own middleware.
     validator: false,
     ...resilienceOptions(config),

@@ -54,12 +54,16 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
   async function answer(req: VisitingRequest, res: GatewayAnswer, next: Next, visit: Visit): Promise<void> {
     const fail = (error: unknown) => answerFailure(req, res, error, log);
     setHeaders(req, res, visit.requestId);
-    http.track(req, res, () => (res.writableEnded ? req.socket.destroy() : fail(new RequestTooSlow({}))));
     const span = currentScope()?.span;
-    res.on("close", () => {
-      measure(req, res, visit);
-      if (span) closeSpan(span, req, res, visit);
-    });
+    http.track(
+      req,
+      res,
+      () => (res.writableEnded ? req.socket.destroy() : fail(new RequestTooSlow({}))),
+      () => {
+        measure(req, res, visit);
+        if (span) closeSpan(span, req, res, visit);
+      },
+    );
     try {
       const path = pathOf(req);
       const match = router.find(effectiveMethod(req), path);

@@ -73,6 +73,8 @@ export class HttpServer {
         headersTimeout: timeouts.headers,
         requestTimeout: 0,
         keepAliveTimeout: timeouts.keepAlive,
+        // A request without a body needs no stream: a tenth of what node itself does for a GET.
+        optimizeEmptyRequests: true,
         // How often node looks for late heads; its default of 30 s would make 10 s mean 40.
         connectionsCheckingInterval: Math.min(1000, timeouts.headers),
       },
@@ -84,13 +86,15 @@ export class HttpServer {
   /**
    * Watches one request until its answer has been sent.
    * @param onSlow answers when the body takes too long
+   * @param onEnd runs when the answer is out, or can't be sent any more
    */
-  track(req: IncomingMessage, res: ServerResponse, onSlow: () => void): void {
+  track(req: IncomingMessage, res: ServerResponse, onSlow: () => void, onEnd: () => void): void {
     this.#underWay.add(res);
     if (this.#draining) res.setHeader("Connection", "close");
     if (hasBody(req)) this.#timeBody(req, this.#timeouts.body, onSlow);
     res.on("close", () => {
       this.#underWay.delete(res);
+      onEnd();
       clearTimeout(this.#bodyTimers.get(req));
       // The answer is out and the rest of the body is read into nothing, so that the client comes to see the answer.
       if (!req.complete && !req.destroyed) {

@@ -49,8 +49,6 @@ export class Router {
   /** `POST /users/login` is no user's address for `PUT`. */
   readonly #staticPaths = new Set<string>();
   readonly #dynamic = new Map<string, { route: RestRoute; segments: string[] }[]>();
-  /** Each request is looked up twice in a row, by the front and by moleculer-web. */
-  #last: { method: string; path: string; match: Match | undefined } | undefined;
 
   constructor(routes: readonly RestRoute[]) {
     for (const route of routes) {
@@ -67,12 +65,6 @@ export class Router {
 
   /** @param path without query and trailing slash; @throws MalformedRequest if a parameter is not valid percent-encoding */
   find(method: string, path: string): Match | undefined {
-    if (this.#last?.path !== path || this.#last.method !== method)
-      this.#last = { method, path, match: this.#look(method, path) };
-    return this.#last.match;
-  }
-
-  #look(method: string, path: string): Match | undefined {
     const route = this.#static.get(`${method} ${path}`);
     if (route) return { route, params: {} };
     if (this.#staticPaths.has(path)) return undefined;

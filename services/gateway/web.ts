@@ -39,9 +39,6 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
   return {
     build(broker) {
       const config = configOf(broker);
-      const findAction = ApiGateway.methods?.aliasHandler;
-      if (typeof findAction !== "function")
-        throw new Error("moleculer-web has no such handler: look at its new version.");
       const log: Log = (message, data) => broker.logger.error(message, data);
       const router = new Router(restRoutes);
       const limits = new RateLimits(config.RATE_LIMIT, limitersOf(broker));
@@ -84,10 +81,10 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
                   route.spec.stream ? { type: "stream", action: route.action } : route.action,
                 ]),
               ),
-              async onBeforeCall(_ctx: unknown, _route: unknown, req: IncomingRequest, res: GatewayResponse) {
+              onBeforeCall(_ctx: unknown, _route: unknown, req: IncomingRequest, res: GatewayResponse) {
                 const route = routeOf(req);
                 if (!route) throw new RouteNotFound({});
-                await prepare(req, res, route, { config, limits, http });
+                return prepare(req, res, route, { config, limits, http });
               },
             },
           ],
@@ -116,6 +113,7 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
             req.$alias = alias;
             req.$params = { params };
             try {
+              if (broker.transit) await untilOffered(broker, route.action);
               await this.aliasHandler(req, res, alias);
             } catch (error) {
               const meta: Meta = ctx.meta;
@@ -133,10 +131,6 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
             aliases.set(route, alias);
             routes.set(alias, route);
             return alias;
-          },
-          async aliasHandler(req: IncomingRequest, res: GatewayResponse, alias: Alias) {
-            if (broker.transit) await untilOffered(broker, alias.action);
-            return await Reflect.apply(findAction, this, [req, res, alias]);
           },
           sendResponse(req: IncomingRequest, res: GatewayResponse, data: unknown) {
             const meta: Meta = req.$ctx.meta;
