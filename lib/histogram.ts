@@ -22,6 +22,12 @@ export class Series<L> {
   }
 }
 
+/** By the value of a label, the next one's values; at the last label, the series. */
+interface Branch<L> {
+  values: Map<unknown, Branch<L>>;
+  series?: Series<L>;
+}
+
 /**
  * A histogram that each call can afford: Moleculer's adds up every bucket above a value, and makes a key of all labels,
  * each time.
@@ -30,26 +36,30 @@ export class Histogram<L extends Readonly<Record<string, unknown>>> {
   readonly labelNames: readonly string[];
   /** Upper bounds of the buckets, rising. */
   readonly bounds: readonly number[];
-  readonly #series = new Map<string, Series<L>>();
+  readonly all: Series<L>[] = [];
+  readonly #root: Branch<L> = { values: new Map() };
 
   constructor(labelNames: readonly string[], bounds: readonly number[]) {
     this.labelNames = labelNames;
     this.bounds = bounds;
   }
 
-  /** The series of these labels: whoever observes often keeps it. */
+  /** The series of these labels. */
   series(labels: L): Series<L> {
-    let key = "";
-    for (const name of this.labelNames) key += `${labels[name] ?? ""}\n`;
-    let series = this.#series.get(key);
-    if (!series) {
-      series = new Series(labels, this.bounds);
-      this.#series.set(key, series);
+    let branch = this.#root;
+    for (const name of this.labelNames) {
+      const value = labels[name];
+      let next = branch.values.get(value);
+      if (!next) {
+        next = { values: new Map() };
+        branch.values.set(value, next);
+      }
+      branch = next;
     }
-    return series;
-  }
-
-  all(): Iterable<Series<L>> {
-    return this.#series.values();
+    if (!branch.series) {
+      branch.series = new Series(labels, this.bounds);
+      this.all.push(branch.series);
+    }
+    return branch.series;
   }
 }

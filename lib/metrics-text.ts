@@ -50,9 +50,8 @@ export function metricsText(
     for (const item of metric.values.values()) lines.push(...samples(name, metric.type, item, common));
   }
   for (const [name, histogram] of histograms) {
-    const all = [...histogram.all()];
-    if (all.length > 0) lines.push(...head(name, "histogram", declarationOf(name).help));
-    for (const series of all) lines.push(...seconds(name, histogram.bounds, series, common));
+    if (histogram.all.length > 0) lines.push(...head(name, "histogram", declarationOf(name).help));
+    for (const series of histogram.all) lines.push(...seconds(name, histogram.bounds, series, common));
   }
   const byName = Map.groupBy(read, ({ name }) => name);
   for (const [name, values] of byName) {

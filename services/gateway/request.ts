@@ -102,17 +102,22 @@ export function readQuery(url: string): Record<string, string> {
       throw new MalformedRequest({ reason: "The query has a key that is not allowed." });
     query[key] = equals === -1 ? "" : decodeQuery(pair.slice(equals + 1));
   }
-  assertClean(query, 0);
   return query;
 }
 
+const ENCODED = /[%+]/;
+
 /** URLSearchParams would turn broken encoding into other characters, silently. */
 function decodeQuery(text: string): string {
+  if (!ENCODED.test(text)) return text;
+  let decoded: string;
   try {
-    return decodeURIComponent(text.replaceAll("+", " "));
+    decoded = decodeURIComponent(text.replaceAll("+", " "));
   } catch {
     throw new MalformedRequest({ reason: "The query is not valid percent-encoding." });
   }
+  assertClean(decoded, 0);
+  return decoded;
 }
 
 /** Path and query are text: turns `"3"` into 3 and `"true"` into true where the contract wants that. */
