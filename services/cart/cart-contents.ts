@@ -166,6 +166,11 @@ export function cartIdOf(cart: Contents): string {
   return `${cart.filling}.${cart.revision}`;
 }
 
+/** Of the units that have been in it longest. */
+export function oldestRevision(cart: Contents): number {
+  return Math.min(cart.revision, ...cart.items.flatMap(({ lots }) => lots.map(({ revision }) => revision)));
+}
+
 /** The parts of a cart id; null if it is none. */
 export function parseCartId(cartId: string): { filling: string; revision: number } | null {
   const [, filling, revision] = /^([0-9a-f-]{36})\.([0-9]{1,15})$/.exec(cartId) ?? [];

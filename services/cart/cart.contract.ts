@@ -93,7 +93,13 @@ export const cartContract = contract(
         "A user's cart as an order needs it (no items: nothing to order); `cart_id` names exactly what it holds now",
       permissions: ["service"],
       params: Obj({ user_id: Uuid() }),
-      result: Obj({ cart_id: Type.String(), items: Type.Array(LineItem) }),
+      result: Obj({
+        cart_id: Type.String(),
+        oldest_revision: Type.Integer({
+          description: "of what is in it: an order of this revision or a later one may have taken it already",
+        }),
+        items: Type.Array(LineItem),
+      }),
       idempotent: true,
     }),
     complete: action({

@@ -11,6 +11,7 @@ import {
   cartIdOf,
   cleared,
   lineItems,
+  oldestRevision,
   parseCartId,
   quantityIn,
   withoutItem,
@@ -103,7 +104,9 @@ export default defineService(cartContract)({
 
     async forCheckout(ctx) {
       const cart = await this.carts.seal(userKey(ctx.params.user_id));
-      return cart ? { cart_id: cartIdOf(cart), items: lineItems(cart) } : { cart_id: "", items: [] };
+      return cart
+        ? { cart_id: cartIdOf(cart), oldest_revision: oldestRevision(cart), items: lineItems(cart) }
+        : { cart_id: "", oldest_revision: 1, items: [] };
     },
 
     async complete(ctx) {

@@ -5,6 +5,8 @@ import type { Meta } from "../../lib/meta.ts";
 import type { Ctx } from "../../lib/service.ts";
 import { isUniqueViolation } from "../../lib/stores/database.ts";
 import { requestHash } from "../../lib/stores/idempotency.ts";
+import type { LineItem } from "../inventory/inventory.contract.ts";
+import { CartTaken, claimCart, type OrderedCart } from "./cart-claim.ts";
 import { type Answer, failureOf } from "./checkout-answers.ts";
 import type { OrderRecord } from "./order-store.ts";
 import { orderView } from "./order-view.ts";
@@ -45,29 +47,60 @@ export async function checkout(
     if (known) return await replay(parts, ctx, known.orderId, known.answer);
   }
 
-  const cart = params.items
-    ? { cart_id: null, items: params.items }
-    : await call(ctx, "cart.forCheckout", { user_id: userId });
-  const items = mergeItems(cart.items);
-  if (items.length === 0) throw new CartEmpty({});
-  const quotes = await call(ctx, "products.quote", { ids: items.map((item) => item.product_id) });
-  const priced = priceItems(items, quotes);
-
-  let written: { record: OrderRecord; saga: SagaRow };
+  const idempotency = key === undefined ? undefined : { key, hash };
+  if (params.items) return await place(parts, ctx, userId, params.items, null, idempotency);
   try {
-    written = await write(
-      parts,
-      ctx.params,
-      userId,
-      priced,
-      cart.cart_id,
-      key === undefined ? undefined : { key, hash },
-    );
+    return await placeCart(parts, ctx, userId, idempotency);
+  } catch (error) {
+    if (!(error instanceof CartTaken)) throw error;
+    const other = await parts.orders.ofCart(error.cartId);
+    if (other?.busy) throw new OrderInProgress({});
+    // It stands, and only the cart wasn't told yet: what is left then is a new order's.
+    await completeCart(ctx, userId, error.cartId);
+  }
+  try {
+    return await placeCart(parts, ctx, userId, idempotency);
+  } catch (error) {
+    if (error instanceof CartTaken) throw new OrderInProgress({});
+    throw error;
+  }
+}
+
+interface Idempotency {
+  key: string;
+  hash: string;
+}
+
+/** @throws CartTaken if another order has some of the cart */
+async function placeCart(
+  parts: OrdersParts,
+  ctx: Ctx<CheckoutParams>,
+  userId: string,
+  idempotency: Idempotency | undefined,
+): Promise<Placed> {
+  const cart = await call(ctx, "cart.forCheckout", { user_id: userId });
+  try {
+    return await place(parts, ctx, userId, cart.items, cart, idempotency);
   } catch (error) {
     if (!isUniqueViolation(error, "orders_live_cart")) throw error;
     return await sameCart(parts, cart.cart_id);
   }
-  return { order: await driveCheckout(parts, ctx, written.saga, written.record), replayed: false };
+}
+
+async function place(
+  parts: OrdersParts,
+  ctx: Ctx<CheckoutParams>,
+  userId: string,
+  wanted: readonly LineItem[],
+  cart: OrderedCart | null,
+  idempotency: Idempotency | undefined,
+): Promise<Placed> {
+  const items = mergeItems(wanted);
+  if (items.length === 0) throw new CartEmpty({});
+  const quotes = await call(ctx, "products.quote", { ids: items.map((item) => item.product_id) });
+  const priced = priceItems(items, quotes);
+  const { saga, record } = await write(parts, ctx.params, userId, priced, cart, idempotency);
+  return { order: await driveCheckout(parts, ctx, saga, record), replayed: false };
 }
 
 /** One transaction: the key, the order, its items, its first history row, its saga, its job. */
@@ -76,13 +109,14 @@ async function write(
   params: CheckoutParams,
   userId: string,
   items: readonly PricedItem[],
-  cartId: string | null,
-  idempotency: { key: string; hash: string } | undefined,
+  cart: OrderedCart | null,
+  idempotency: Idempotency | undefined,
 ): Promise<{ record: OrderRecord; saga: SagaRow }> {
   const totals = totalsOf(items, parts.config);
   return await parts.db.transaction(async (tx) => {
     const id = newId();
     if (idempotency) await parts.answers.claim(tx, userId, idempotency.key, idempotency.hash, id);
+    if (cart) await claimCart(parts.db, tx, userId, cart);
     const record = await parts.orders.insert(tx, {
       id,
       user_id: userId,
@@ -90,7 +124,7 @@ async function write(
       totals,
       currency: parts.config.CURRENCY,
       shipping_address: params.shipping_address,
-      cart_id: cartId,
+      cart_id: cart?.cart_id ?? null,
       synthetic: params.synthetic ?? false,
     });
     const saga = await parts.sagas.begin(tx, id, "checkout", {
@@ -138,8 +172,8 @@ async function replay(parts: OrdersParts, ctx: Ctx, orderId: string, answer: Ans
 }
 
 /** The cart was ordered before, perhaps by this very click: that order is the answer. */
-async function sameCart(parts: OrdersParts, cartId: string | null): Promise<Placed> {
-  const first = cartId === null ? undefined : await parts.orders.ofCart(cartId);
+async function sameCart(parts: OrdersParts, cartId: string): Promise<Placed> {
+  const first = await parts.orders.ofCart(cartId);
   if (!first || first.busy) throw new OrderInProgress({});
   return { order: await parts.orders.view(first.id), replayed: true };
 }

@@ -30,7 +30,10 @@ export class FakeParticipants {
   readonly reservations = new Map<string, "reserved" | "committed" | "released" | "returned">();
   /** Minor units captured by order; negative never. */
   readonly captured = new Map<string, number>();
-  readonly cart = new Map<string, { cart_id: string; items: { product_id: number; quantity: number }[] }>();
+  readonly cart = new Map<
+    string,
+    { cart_id: string; oldest_revision: number; items: { product_id: number; quantity: number }[] }
+  >();
   readonly #answers = new Map<string, ChargeResult>();
 
   /** Bends the next requests for an action. */
@@ -167,7 +170,8 @@ export class FakeParticipants {
         clear: notHere,
         validate: notHere,
         merge: async () => null,
-        forCheckout: async ({ params: { user_id } }) => cart.get(user_id) ?? { cart_id: newId(), items: [] },
+        forCheckout: async ({ params: { user_id } }) =>
+          cart.get(user_id) ?? { cart_id: newId(), oldest_revision: 1, items: [] },
         complete: async ({ params: { user_id, cart_id } }) => {
           if (cart.get(user_id)?.cart_id === cart_id) cart.delete(user_id);
           return null;

@@ -93,7 +93,10 @@ describe("ordering a cart", () => {
     const { cart_id } = await checkout(user);
     await add(user, product, 3);
     await add(user, other);
+    // It still holds what the first revision's order takes, until that is told.
+    expect(await checkout(user)).toMatchObject({ oldest_revision: 1 });
     await complete(user, cart_id);
+    expect(await checkout(user)).toMatchObject({ oldest_revision: 2 });
     expect(await held(user)).toEqual([
       { product_id: product, quantity: 3 },
       { product_id: other, quantity: 1 },

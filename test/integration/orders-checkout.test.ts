@@ -204,10 +204,42 @@ describe("an idempotency key", () => {
 });
 
 describe("a cart without a key", () => {
+  /** Of ids `<filling>.<revision>`. */
+  const givenCart = ({ id }: TestUser, cart_id: string, oldest_revision = 1) =>
+    fakes.cart.set(id, { cart_id, oldest_revision, items: [{ product_id: 4, quantity: 1 }] });
+  const body = { shipping_address: ADDRESS, payment_method: "pm_card_visa" };
+  const total = async (buyer: TestUser) => (await get("/api/orders", buyer.token)).at("pagination", "total");
+
+  it("makes one order, though it changed while that was under way or before it was emptied", async () => {
+    const buyer = await givenUser(shop);
+    const filling = newId();
+    givenCart(buyer, `${filling}.2`);
+    expect((await place(body, { token: buyer.token })).status).toBe(201);
+    for (const cart_id of [`${filling}.3`, `${filling}.1`]) {
+      givenCart(buyer, cart_id);
+      const again = await place(body, { token: buyer.token, headers: { "idempotency-key": newId() } });
+      expect([again.status, again.at("code")]).toEqual([409, "ORDER_IN_PROGRESS"]);
+    }
+    expect(await total(buyer)).toBe(1);
+    // What was put in since is another order's.
+    givenCart(buyer, `${filling}.4`, 3);
+    expect((await place(body, { token: buyer.token })).status).toBe(201);
+  });
+
+  it("makes one order of two revisions at once", async () => {
+    const buyer = await givenUser(shop);
+    const filling = newId();
+    let revision = 0;
+    const changing = setInterval(() => givenCart(buyer, `${filling}.${(revision++ % 2) + 1}`), 1);
+    const clicks = Array.from({ length: 12 }, () => place(body, { token: buyer.token }));
+    const answers = await Promise.all(clicks).finally(() => clearInterval(changing));
+    for (const { status } of answers) expect([201, 409, 422]).toContain(status);
+    expect(await total(buyer)).toBe(1);
+  });
+
   it("makes one order of two clicks", async () => {
     const buyer = await givenUser(shop);
-    fakes.cart.set(buyer.id, { cart_id: newId(), items: [{ product_id: 4, quantity: 1 }] });
-    const body = { shipping_address: ADDRESS, payment_method: "pm_card_visa" };
+    givenCart(buyer, newId());
     const answers = await Promise.all(Array.from({ length: 10 }, () => place(body, { token: buyer.token })));
     const created = answers.filter((answer) => answer.status === 201);
     expect(new Set(created.map(idOf)).size).toBe(1);
@@ -218,8 +250,7 @@ describe("a cart without a key", () => {
 
   it("can be ordered again after a declined card", async () => {
     const buyer = await givenUser(shop);
-    fakes.cart.set(buyer.id, { cart_id: newId(), items: [{ product_id: 4, quantity: 1 }] });
-    const body = { shipping_address: ADDRESS, payment_method: "pm_card_visa" };
+    givenCart(buyer, newId());
     fakes.charges.push("declined");
     expect((await place(body, { token: buyer.token })).status).toBe(402);
     expect(fakes.cart.has(buyer.id)).toBe(true);

@@ -1,4 +1,5 @@
 import type { Migration } from "../../../lib/stores/migrate.ts";
 import { orders } from "./0001-orders.ts";
+import { liveFilling } from "./0002-live-filling.ts";
 
-export const migrations: readonly Migration[] = [orders];
+export const migrations: readonly Migration[] = [orders, liveFilling];
