@@ -31,6 +31,7 @@ export class LostNodes {
   readonly #lost = new Map<string, Lost>();
 
   lose(id: string, services: readonly string[], now: number): void {
+    this.#forget(now);
     if (!isGuest(id)) this.#lost.set(id, { services, at: now });
   }
 
@@ -39,8 +40,12 @@ export class LostNodes {
   }
 
   list(now: number): NodeAnswer[] {
-    for (const [id, { at }] of this.#lost) if (now - at > LOST_FOR) this.#lost.delete(id);
+    this.#forget(now);
     return [...this.#lost].map(([id, { services }]) => ({ id, services, figures: undefined, latency: 0 }));
+  }
+
+  #forget(now: number): void {
+    for (const [id, { at }] of this.#lost) if (now - at > LOST_FOR) this.#lost.delete(id);
   }
 }
 

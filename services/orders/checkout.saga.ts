@@ -44,8 +44,8 @@ const awaitPayment: Step<SagaContext> = {
     const now = await db.transaction(async (tx) => {
       const until = new Date(Date.now() + config.RESERVATION_TTL * 1000);
       const placed = await orders.markPlaced(tx, id, until);
-      if (!placed) return undefined;
       await sagas.suspend(tx, saga);
+      if (!placed) return undefined;
       await sagas.expireAt(tx, id, until);
       await keepAnswer(context, tx, id, placed);
       return placed;

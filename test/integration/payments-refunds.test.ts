@@ -3,6 +3,7 @@ import { newId } from "../../lib/ids.ts";
 import { adminToken, eventually, givenUser, send, type TestUser } from "../helpers/client.ts";
 import type { FakeOrders } from "../helpers/fake-orders.ts";
 import { startPayments, type UnreliableProvider } from "../helpers/payments.ts";
+import { refundsOf } from "../helpers/refunds.ts";
 import type { Shop } from "../helpers/shop.ts";
 
 let shop: Shop;
@@ -18,39 +19,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await shop.stop());
 
-/** A payment of 29.99. @returns its id */
-async function givenPayment(method = "pm_card_visa"): Promise<string> {
-  const order_id = newId();
-  const { payment_id } = await shop.call("payments.charge", {
-    key: `${order_id}:charge:1`,
-    order_id,
-    user_id: user.id,
-    amount: 2999,
-    currency: "EUR",
-    payment_method: method,
-  });
-  return String(payment_id);
-}
-
-async function refund(paymentId: string, body: object, key?: string) {
-  return await send(shop, "POST", `/api/payments/${paymentId}/refund`, body, {
-    token: admin,
-    headers: key === undefined ? {} : { "idempotency-key": key },
-  });
-}
-
-async function get(paymentId: string) {
-  return await send(shop, "GET", `/api/payments/${paymentId}`, undefined, { token: user.token });
-}
-
-/** What the provider gave back of a payment: how often, and minor units in all. */
-async function givenBack(paymentId: string) {
-  return await provider.db.one(
-    `SELECT count(r.key)::int AS times, coalesce(sum(r.amount), 0)::int AS amount FROM payments.sandbox_refunds r
-     JOIN payments.payments p ON p.provider_ref = r.charge_ref WHERE p.id = $1`,
-    [paymentId],
-  );
-}
+const { givenPayment, refund, get, givenBack } = refundsOf(() => ({ shop, provider, user, admin }));
 
 describe("amounts", () => {
   test("part, part, and then the rest", async () => {
@@ -158,118 +127,6 @@ describe("refusals", () => {
       body: { code: "REFUND_REFUSED" },
     });
     expect((await refund(id, { reason: "x" })).at("payment", "status")).toBe("refunded");
-  });
-});
-
-describe("a provider that can't be reached", () => {
-  test("503 with nothing given back; the same key tries again", async () => {
-    const id = await givenPayment();
-    provider.onNextRefund(async () => ({ kind: "unavailable" }));
-    const away = await refund(id, { amount: 5, reason: "x" }, "key-away");
-    expect(away).toMatchObject({ status: 503, body: { code: "PAYMENT_PROVIDER_UNAVAILABLE" } });
-    expect(await givenBack(id)).toEqual({ times: 0, amount: 0 });
-    const again = await refund(id, { amount: 5, reason: "x" }, "key-away");
-    expect(again.body).toMatchObject({ refund: { status: "succeeded" }, payment: { refunded_amount: 5 } });
-    expect(again.headers.get("idempotent-replayed")).toBeNull();
-    expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
-  });
-
-  test.each([
-    ["gave back", true],
-    ["did nothing", false],
-  ])("504 if it %s and did not answer; the same key ends it, once", async (_what, gaveBack) => {
-    const id = await givenPayment();
-    const key = newId();
-    provider.failNextRefundLookup();
-    provider.onNextRefund(async (request, signal) => {
-      if (gaveBack) await provider.real.refund(request, signal);
-      throw new Error("no answer");
-    });
-    const unknown = await refund(id, { amount: 5, reason: "x" }, key);
-    expect(unknown).toMatchObject({ status: 504, body: { code: "PAYMENT_OUTCOME_UNKNOWN" } });
-    expect((await get(id)).at("refunds", 0, "status")).toBe("pending");
-    // What is promised can't be promised again.
-    expect((await refund(id, { amount: 29, reason: "x" })).status).toBe(409);
-
-    const again = await refund(id, { amount: 5, reason: "x" }, key);
-    expect(again.body).toMatchObject({ refund: { status: "succeeded" }, payment: { refunded_amount: 5 } });
-    expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
-  });
-
-  test("a refund that nobody asks about any more is ended by the sweep", async () => {
-    const id = await givenPayment();
-    provider.onNextRefund(async () => {
-      throw new Error("no answer");
-    });
-    expect((await refund(id, { amount: 5, reason: "x" })).status).toBe(504);
-    await provider.db.rows(
-      "UPDATE payments.refunds SET check_at = now() WHERE payment_id = $1 RETURNING id",
-      [id],
-    );
-    await eventually(async () => (await get(id)).at("payment", "refunded_amount") === 5);
-    expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
-  });
-
-  test("unavailable after an unanswered request is not taken for a no", async () => {
-    const id = await givenPayment();
-    const key = newId();
-    provider.onNextRefund(async () => {
-      throw new Error("no answer");
-    });
-    expect((await refund(id, { amount: 5, reason: "x" }, key)).status).toBe(504);
-    provider.onNextRefund(async () => ({ kind: "unavailable" }));
-    expect((await refund(id, { amount: 5, reason: "x" }, key)).status).toBe(504);
-    expect((await get(id)).at("refunds", 0, "status")).toBe("pending");
-  });
-});
-
-describe("idempotency", () => {
-  test("the same key and body: one refund, the first answer again", async () => {
-    const id = await givenPayment();
-    const first = await refund(id, { amount: 5, reason: "x" }, "key-1");
-    const second = await refund(id, { reason: "x", amount: 5 }, "key-1");
-    expect(second).toMatchObject({ status: 200, body: first.body });
-    expect(first.headers.get("idempotent-replayed")).toBeNull();
-    expect(second.headers.get("idempotent-replayed")).toBe("true");
-    expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
-  });
-
-  test("the same key with another amount, or for another payment", async () => {
-    const id = await givenPayment();
-    await refund(id, { amount: 5, reason: "x" }, "key-2");
-    expect((await refund(id, { amount: 6, reason: "x" }, "key-2")).body).toMatchObject({
-      code: "IDEMPOTENCY_MISMATCH",
-    });
-    const other = await givenPayment();
-    expect((await refund(other, { amount: 5, reason: "x" }, "key-2")).status).toBe(422);
-    expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
-    expect(await givenBack(other)).toEqual({ times: 0, amount: 0 });
-  });
-
-  test("a refusal is given again, word for word", async () => {
-    const id = await givenPayment();
-    const first = await refund(id, { amount: 30, reason: "x" }, "key-3");
-    const second = await refund(id, { amount: 30, reason: "x" }, "key-3");
-    expect(first).toMatchObject({
-      status: 409,
-      body: { code: "REFUND_TOO_LARGE", details: { refundable: 29.99 } },
-    });
-    expect({ ...second.body, request_id: "" }).toEqual({ ...first.body, request_id: "" });
-    expect(second.headers.get("idempotent-replayed")).toBe("true");
-  });
-
-  test("20 times at once: one refund; the others are told that it is under way, or its answer", async () => {
-    const id = await givenPayment();
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => refund(id, { amount: 1, reason: "x" }, "key-4")),
-    );
-    for (const answer of answers) {
-      const expected =
-        answer.status === 200 ? { refund: { amount: 1 } } : { code: "IDEMPOTENCY_IN_PROGRESS" };
-      expect(answer.body).toMatchObject(expected);
-    }
-    expect(answers.some((answer) => answer.status === 200)).toBe(true);
-    expect(await givenBack(id)).toEqual({ times: 1, amount: 100 });
   });
 });
 

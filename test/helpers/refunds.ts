@@ -1,0 +1,54 @@
+import { newId } from "../../lib/ids.ts";
+import { send, type TestUser } from "./client.ts";
+import type { UnreliableProvider } from "./payments.ts";
+import type { Shop } from "./shop.ts";
+
+interface Desk {
+  shop: Shop;
+  provider: UnreliableProvider;
+  user: TestUser;
+  /** An access token of the admin's. */
+  admin: string;
+}
+
+/** What an admin does to refund, and what is seen of it; the shop may come later. */
+export function refundsOf(desk: () => Desk) {
+  return {
+    /** A payment of 29.99. @returns its id */
+    async givenPayment(method = "pm_card_visa"): Promise<string> {
+      const { shop, user } = desk();
+      const order_id = newId();
+      const { payment_id } = await shop.call("payments.charge", {
+        key: `${order_id}:charge:1`,
+        order_id,
+        user_id: user.id,
+        amount: 2999,
+        currency: "EUR",
+        payment_method: method,
+      });
+      return String(payment_id);
+    },
+
+    async refund(paymentId: string, body: object, key?: string) {
+      const { shop, admin } = desk();
+      return await send(shop, "POST", `/api/payments/${paymentId}/refund`, body, {
+        token: admin,
+        headers: key === undefined ? {} : { "idempotency-key": key },
+      });
+    },
+
+    async get(paymentId: string) {
+      const { shop, user } = desk();
+      return await send(shop, "GET", `/api/payments/${paymentId}`, undefined, { token: user.token });
+    },
+
+    /** What the provider gave back of a payment: how often, and minor units in all. */
+    async givenBack(paymentId: string) {
+      return await desk().provider.db.one(
+        `SELECT count(r.key)::int AS times, coalesce(sum(r.amount), 0)::int AS amount FROM payments.sandbox_refunds r
+         JOIN payments.payments p ON p.provider_ref = r.charge_ref WHERE p.id = $1`,
+        [paymentId],
+      );
+    },
+  };
+}
