@@ -42,7 +42,7 @@ const OWN: Record<string, [command: string, says: string]> = {
   verify: ["verify", "prove that nothing was oversold, lost or charged twice"],
 };
 const LEAVE = ["exit", "quit", "q", ".exit"];
-const MOLECART = resolve(import.meta.dirname, "../molecart.ts");
+const MOLECART = resolve(import.meta.dirname, "../bin.js");
 /** What commander throws after it has said all there is to say. */
 const NO_FAILURES = ["commander.help", "commander.helpDisplayed"];
 

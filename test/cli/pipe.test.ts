@@ -45,7 +45,7 @@ describe("in a pipe", () => {
   it("survives a reader that has seen enough", async () => {
     const { stdout } = await run(
       "sh",
-      ["-c", `"${process.execPath}" cli/molecart.ts products export | head -c 5`],
+      ["-c", `"${process.execPath}" cli/bin.js products export | head -c 5`],
       {
         env: { ...env, PATH: process.env.PATH, XDG_CONFIG_HOME: "/nonexistent" },
       },
@@ -54,7 +54,7 @@ describe("in a pipe", () => {
   });
 
   it("ends at Ctrl-C with the code of what it saw", async () => {
-    const child = spawn(process.execPath, ["cli/molecart.ts", "health", "--watch", "--json"], {
+    const child = spawn(process.execPath, ["cli/bin.js", "health", "--watch", "--json"], {
       env: { ...env, PATH: process.env.PATH ?? "", XDG_CONFIG_HOME: "/nonexistent" },
       stdio: ["ignore", "pipe", "inherit"],
     });

@@ -78,7 +78,7 @@ const START = 60_000;
 
     const child = spawn(
       process.execPath,
-      ["cli/molecart.ts", "chaos", "--yes", "--json", "--faults", "freeze,kill", "--duration", "60"],
+      ["cli/bin.js", "chaos", "--yes", "--json", "--faults", "freeze,kill", "--duration", "60"],
       {
         cwd: ROOT,
         env: { ...env, PATH: process.env.PATH ?? "", XDG_CONFIG_HOME: "/nonexistent" },

@@ -111,7 +111,7 @@ async function inPipe(
 ): Promise<Piped> {
   const started = performance.now();
   const words = (line.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ""));
-  const child = spawn(process.execPath, ["cli/molecart.ts", ...words], { env, stdio: "pipe" });
+  const child = spawn(process.execPath, ["cli/bin.js", ...words], { env, stdio: "pipe" });
   const written = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const)
     child[name].on("data", (chunk: Buffer) => {

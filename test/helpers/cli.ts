@@ -17,7 +17,7 @@ export function molecart(
   /** Ends it as `kill -9` does. */
   kill?: AbortSignal,
 ): Promise<Run> {
-  return runNode([...nodeOptions, "cli/molecart.ts", ...args], env, kill);
+  return runNode([...nodeOptions, "cli/bin.js", ...args], env, kill);
 }
 
 /** Runs command lines of `molecart` one after the other, with the process and its start shared. */

@@ -36,7 +36,7 @@ export interface Terminal {
 export function openTerminal(command: string, env: Record<string, string>): Terminal {
   const child = spawn(
     "script",
-    ["-qefc", `stty cols 80 rows 24; exec ${process.execPath} cli/molecart.ts ${command}`, "/dev/null"],
+    ["-qefc", `stty cols 80 rows 24; exec ${process.execPath} cli/bin.js ${command}`, "/dev/null"],
     {
       env: {
         PATH: process.env.PATH ?? "",
