@@ -62,8 +62,16 @@ beforeAll(async () => {
     ...ENV,
     DATABASE_URL: databaseUrl,
     HOLD_AT: points.join(),
+    // What is held must not be asked for again before the kill.
+    REQUEST_TIMEOUT: "60000",
   });
   [user, admin] = await Promise.all([givenUser(victim), adminToken(victim)]);
+  // First, and side by side: from the first order on, a request that is held must not come to its end before the kill.
+  await Promise.all(
+    points.map(async (point) => {
+      products.set(point, await givenProduct(victim, admin, { stock_quantity: 10 }));
+    }),
+  );
   const unanswered: Promise<unknown>[] = [];
   /** The request that gets to the point is never answered. */
   const hold = async (point: string, request: Promise<unknown>) => {
@@ -72,10 +80,9 @@ beforeAll(async () => {
   };
   for (const point of FORWARD) await hold(point, place(point, "pm_card_visa"));
   for (const point of BACK) await hold(point, place(point, "pm_card_chargeDeclined"));
-  for (const point of CLOSING) {
-    const order = await place(point, "pm_card_visa");
-    await hold(point, ask(victim, "POST", `/api/orders/${order.at("order", "id")}/cancel`, {}));
-  }
+  const orders = await Promise.all(CLOSING.map((point) => place(point, "pm_card_visa")));
+  for (const [index, point] of CLOSING.entries())
+    await hold(point, ask(victim, "POST", `/api/orders/${orders[index]?.at("order", "id")}/cancel`, {}));
   await victim.kill("SIGKILL");
   expect(new Set(await Promise.all(unanswered))).toEqual(new Set(["no answer"]));
   survivor = await startShop({ env: ENV, databaseUrl });
@@ -88,11 +95,9 @@ afterAll(async () => {
 const ask = (node: { url: string }, method: string, path: string, body?: object) =>
   send(node, method, path, body, { token: user.token });
 
-/** Orders two of a new product of the victim. */
+/** Orders two of the point's product of the victim. */
 async function place(point: string, payment_method: string) {
-  const product_id = await givenProduct(victim, admin, { stock_quantity: 10 });
-  products.set(point, product_id);
-  const items = [{ product_id, quantity: 2 }];
+  const items = [{ product_id: products.get(point), quantity: 2 }];
   return await ask(victim, "POST", "/api/orders", { shipping_address: "Row 12", items, payment_method });
 }
 
