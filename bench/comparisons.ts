@@ -33,18 +33,19 @@ export async function compareReads(bench: Bench, title: string, shop: StockedSho
     list: `shop: list of ten, ${size("list")}`,
   };
   const floor = await startHello(bodies, shop.nats);
-  const from = (name: string, url: string): Contender => ({
+  const from = (name: string, url: string, { pids }: { pids: readonly number[] }): Contender => ({
     name,
+    pids,
     run: (seconds) => load({ url, connections: options.concurrency, seconds }),
   });
   try {
     const figures = await compare(
       [
-        from(names.hello, `${floor.url}/hello`),
-        from(names.helloDetail, `${floor.url}/detail`),
-        from(names.detail, shop.url + paths.detail),
-        from(names.helloList, `${floor.url}/list`),
-        from(names.list, shop.url + paths.list),
+        from(names.hello, `${floor.url}/hello`, floor),
+        from(names.helloDetail, `${floor.url}/detail`, floor),
+        from(names.detail, shop.url + paths.detail, shop),
+        from(names.helloList, `${floor.url}/list`, floor),
+        from(names.list, shop.url + paths.list, shop),
       ],
       options,
       say,
@@ -72,7 +73,11 @@ export async function compareCheckouts(bench: Bench, title: string, shop: Stocke
       [
         { name: names.plain, run: plain.run },
         { name: names.prepared, run: prepared.run },
-        { name: names.shop, run: (seconds) => load({ url: shop.url, connections: buyers, seconds, next }) },
+        {
+          name: names.shop,
+          pids: shop.pids,
+          run: (seconds) => load({ url: shop.url, connections: buyers, seconds, next }),
+        },
       ],
       options,
       say,
@@ -104,7 +109,11 @@ export async function manyConnections(
   const { connections } = options;
   const [product = 0] = shop.products;
   const run = (seconds: number) => load({ url: `${shop.url}/api/products/${product}`, connections, seconds });
-  const figures = await compare([{ name: "shop: product detail", run }], { ...options, rounds: 1 }, say);
+  const figures = await compare(
+    [{ name: "shop: product detail", pids: shop.pids, run }],
+    { ...options, rounds: 1 },
+    say,
+  );
   return resultOf(`${title}: ${connections} connections`, figures);
 }
 

@@ -43,7 +43,8 @@ async function startShop(ground: Ground, name: string, env: Record<string, strin
     ...env,
   });
   const stop = async () => void (await node.kill("SIGTERM"));
-  return await stocked({ url: node.url, add: async () => undefined, stop });
+  const pids = [node.process.pid ?? 0];
+  return await stocked({ url: node.url, pids, add: async () => undefined, stop });
 }
 
 function table(title: string, figures: readonly Figures[]): string {

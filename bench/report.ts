@@ -28,18 +28,21 @@ export function resultOf(
 }
 
 export function tableText({ title, lines }: Result): string {
-  const rows = lines.map(({ name, rate, p50, p99, errors, ratios }) => [
+  const rows = lines.map(({ name, rate, p50, p99, errors, cpu, ratios }) => [
     name,
     Math.round(rate),
     Number(p50.toFixed(1)),
     Number(p99.toFixed(1)),
     p50 > 0 ? Number((p99 / p50).toFixed(1)) : 0,
     errors,
+    cpu === undefined ? "" : Number(cpu.toFixed(1)),
     Object.entries(ratios)
       .map(([floor, ratio]) => `${ratio.toFixed(2)} of ${floor}`)
       .join(", "),
   ]);
-  return [title, ...table(["", "per s", "p50 ms", "p99 ms", "p99/p50", "errors", ""], rows)].join("\n");
+  return [title, ...table(["", "per s", "p50 ms", "p99 ms", "p99/p50", "errors", "CPU µs", ""], rows)].join(
+    "\n",
+  );
 }
 
 /** What the figures were taken on. */

@@ -67,6 +67,8 @@ export function allBut(service: string): Record<string, string> {
 
 export interface RunningShop {
   url: string;
+  /** Of its nodes. */
+  pids: readonly number[];
   /** The cluster's NATS. */
   nats?: string;
   /** Adds a node to a cluster. */
@@ -141,7 +143,8 @@ async function startNodes(
     throw failed?.reason ?? new Error("The shop has no node.");
   }
   const add = async (name: string, services: string) => void (await start(name, services));
-  return { url: first.value.url, add, stop };
+  const pids = nodes.flatMap(({ process: { pid } }) => pid ?? []);
+  return { url: first.value.url, pids, add, stop };
 }
 
 /** A shop with products of its own on its shelves. */

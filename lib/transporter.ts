@@ -1,6 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Errors, type Packet, Transporters } from "moleculer";
-import { type ConnectionOptions, createInbox, Events, type Msg, type NatsConnection } from "nats";
+import {
+  type ConnectionOptions,
+  createInbox,
+  Events,
+  type Msg,
+  type NatsConnection,
+  type PublishOptions,
+} from "nats";
 import type { NatsConfig } from "./config.ts";
 import { guestPacket, type Seal } from "./seal.ts";
 
@@ -61,7 +68,10 @@ export function natsOptions(config: NatsConfig): ConnectionOptions {
  * - While the connection is down, requests are refused instead of vanishing in a buffer; answers are held and sent when
  *   it is back. After that all nodes tell each other of themselves at once.
  *
- * And it knows who belongs to the cluster: packets are sealed, and what comes without a seal is a guest's (lib/seal.ts).
+ * It knows who belongs to the cluster: packets are sealed, and what comes without a seal is a guest's (lib/seal.ts).
+ *
+ * And what is sent in one turn of the event loop leaves together, in one write to the socket: for a busy node, half of the
+ * cost of a packet.
  */
 export class NatsTransporter extends Transporters.NATS {
   readonly packets: Packets = { sent: 0, received: 0 };
@@ -70,6 +80,7 @@ export class NatsTransporter extends Transporters.NATS {
   /** The requests that were unanswered at the last look. */
   #owed: string[] = [];
   #held: [topic: string, data: Buffer][] = [];
+  #outbox: [topic: string, data: Buffer, options: PublishOptions][] = [];
   readonly #seal: Seal;
   #complainAt = 0;
 
@@ -155,6 +166,7 @@ export class NatsTransporter extends Transporters.NATS {
     packed: Buffer,
     meta?: { packet?: Packet.Packet<Packet.PacketPayload> },
   ) {
+    if (!this.client) return;
     this.packets.sent++;
     const data = this.#seal.close(this.#kindOf(topic), packed);
     const packet = meta?.packet;
@@ -164,8 +176,26 @@ export class NatsTransporter extends Transporters.NATS {
         : packet?.type === "PING" && packet.target
           ? `node.${packet.target}`
           : undefined;
-    if (reply) this.#nats.publish(topic, data, { reply: `${this.#inbox}.${reply}` });
-    else await super.send(topic, data);
+    this.#post(topic, data, reply ? { reply: `${this.#inbox}.${reply}` } : {});
+  }
+
+  /** @throws NatsError if the connection is closed, or doesn't take a message of this length */
+  #post(topic: string, data: Buffer, options: PublishOptions): void {
+    const longest = this.#nats.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (this.#nats.isClosed() || data.length > longest) this.#nats.publish(topic, data, options);
+    else if (this.#outbox.push([topic, data, options]) === 1) setImmediate(() => this.#empty());
+  }
+
+  /** Hands all that waits to the client, which writes at the end of what runs now. */
+  #empty(): void {
+    const outbox = this.#outbox;
+    this.#outbox = [];
+    try {
+      for (const message of outbox) this.client?.publish(...message);
+    } catch (error) {
+      // It was closed meanwhile: nobody waits for what is left.
+      this.logger.debug("Not sent", { error: String(error) });
+    }
   }
 
   /** `REQ` of `MOL-shop.REQ.orders-1`, and of the balanced `MOL-shop.REQB.orders.get`. */
@@ -209,6 +239,7 @@ export class NatsTransporter extends Transporters.NATS {
   override async disconnect(): Promise<void> {
     clearInterval(this.#looking);
     if (!this.client) return;
+    this.#empty();
     // A flush waits for as long as the server is away.
     if (this.connected) await Promise.race([this.#nats.flush(), delay(FAREWELL, undefined, { ref: false })]);
     await this.#nats.close();

@@ -16,6 +16,7 @@ export type Bodies = Record<string, object>;
 
 export interface Floor {
   url: string;
+  pids: number[];
   stop: () => void;
 }
 
@@ -34,7 +35,7 @@ export async function startHello(bodies: Bodies, nats?: string): Promise<Floor> 
   const stop = () => {
     for (const child of children) child.kill("SIGKILL");
   };
-  return { url, stop };
+  return { url, pids: children.flatMap(({ pid }) => pid ?? []), stop };
 }
 
 async function run(role: Role, bodies: Bodies, nats: string): Promise<void> {
