@@ -23,7 +23,7 @@ export function toMinor(decimal: number): MinorUnits {
 
 /** Whether a number has at most two decimal places: 29.99 yes, 29.999 no. */
 export function hasTwoPlaces(value: number): boolean {
-  return Math.abs(value * 100 - Math.round(value * 100)) < 1e-6;
+  return toDecimal(toMinor(value)) === value;
 }
 
 /** An amount on the wire: a decimal with at most two places. */

@@ -3,7 +3,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServiceBroker } from "moleculer";
 import { callsOf, noteCall } from "../../lib/call-figures.ts";
 import type { Config } from "../../lib/config.ts";
-import { AddressTooLong, MethodNotAllowed, RequestTooSlow, RouteNotFound } from "../../lib/errors.ts";
+import {
+  AddressTooLong,
+  MalformedRequest,
+  MethodNotAllowed,
+  RequestTooSlow,
+  RouteNotFound,
+} from "../../lib/errors.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { currentScope, inScope } from "../../lib/tracing/scope.ts";
 import type { GatewayAnswer } from "./answer.ts";
@@ -65,6 +71,8 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
       },
     );
     try {
+      if (req.headers.host === undefined && req.httpVersion === "1.1")
+        throw new MalformedRequest({ reason: "The Host header is missing." });
       const path = pathOf(req);
       const match = router.find(effectiveMethod(req), path);
       if (match) {

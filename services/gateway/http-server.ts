@@ -72,6 +72,8 @@ export class HttpServer {
         ServerResponse: GatewayAnswer,
         headersTimeout: timeouts.headers,
         requestTimeout: 0,
+        // Node's own refusal has no body: the front refuses it.
+        requireHostHeader: false,
         keepAliveTimeout: timeouts.keepAlive,
         // A request without a body needs no stream: a tenth of what node itself does for a GET.
         optimizeEmptyRequests: true,
@@ -80,6 +82,8 @@ export class HttpServer {
       },
       listener,
     );
+    // What else than 100-continue is expected may be ignored; node's own 417 has no body.
+    this.server.on("checkExpectation", listener);
     this.server.on("clientError", (error, socket) => this.#refuse(error, socket));
   }
 

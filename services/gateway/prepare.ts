@@ -15,7 +15,15 @@ import type { Principal } from "../auth/auth.contract.ts";
 import { effectiveMethod } from "./front.ts";
 import type { HttpServer } from "./http-server.ts";
 import { isAnonymous, type RateLimits, rateClassOf } from "./rate-limits.ts";
-import { assertClean, convertText, mediaType, readJson, readQuery, readText } from "./request.ts";
+import {
+  assertClean,
+  assertNotCompressed,
+  convertText,
+  mediaType,
+  readJson,
+  readQuery,
+  readText,
+} from "./request.ts";
 import type { RestRoute } from "./routes.ts";
 import { visitOf } from "./visit.ts";
 
@@ -123,6 +131,7 @@ async function readParams(
   if (spec.stream) {
     const type = mediaType(req);
     if (!spec.stream.includes(type)) throw new UnsupportedMediaType({ expected: spec.stream.join(" or ") });
+    assertNotCompressed(req);
     http.allowStream(req);
     return { ...path, media_type: type };
   }

@@ -18,12 +18,17 @@ export function hasBody(req: IncomingMessage): boolean {
   return req.headers["transfer-encoding"] !== undefined || Number(req.headers["content-length"] ?? 0) > 0;
 }
 
-/** Reads the body as text. @throws PayloadTooLarge, MalformedRequest, UnsupportedMediaType */
-export async function readText(req: IncomingMessage, limit: number): Promise<string> {
+/** @throws UnsupportedMediaType */
+export function assertNotCompressed(req: IncomingMessage): void {
   const encoding = req.headers["content-encoding"];
   if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
     throw new UnsupportedMediaType({ expected: "plain UTF-8, not compressed" });
   }
+}
+
+/** Reads the body as text. @throws PayloadTooLarge, MalformedRequest, UnsupportedMediaType */
+export async function readText(req: IncomingMessage, limit: number): Promise<string> {
+  assertNotCompressed(req);
   let bytes: Buffer;
   try {
     bytes = await getRawBody(req, { limit, length: req.headers["content-length"] ?? null });

@@ -255,6 +255,18 @@ describe("what is no HTTP", () => {
     expectFailure(await other.answer(), 414, "ADDRESS_TOO_LONG");
   });
 
+  it("names no host", async () => {
+    const client = connectRaw();
+    await client.write("GET /api/categories HTTP/1.1\r\n\r\n");
+    expectFailure(await client.answer(), 400, "MALFORMED_REQUEST");
+  });
+
+  it("expects what we don't know: that is left unheard", async () => {
+    const client = connectRaw();
+    await client.write(head("GET /api/nothing", { Expect: "a-miracle" }));
+    expectFailure(await client.answer(), 404, "ROUTE_NOT_FOUND");
+  });
+
   it("names two lengths for one body", async () => {
     const client = connectRaw();
     await client.write(head("POST /api/cart/items", { "Content-Length": 2, "Transfer-Encoding": "chunked" }));

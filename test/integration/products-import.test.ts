@@ -234,6 +234,13 @@ describe("POST /products/import", () => {
     },
   );
 
+  test("refuses a compressed body", async () => {
+    const headers = { "content-type": CSV, "content-encoding": "gzip" };
+    const body = "sku,name,price\nX-1,x,1\n";
+    const answer = await send(shop, "POST", "/api/products/import", body, { token: admin, headers });
+    expect([answer.status, answer.at("code")]).toEqual([415, "UNSUPPORTED_MEDIA_TYPE"]);
+  });
+
   test("refuses CSV whose header can't be right, and reads what follows into nothing", async () => {
     for (const rows of [1, 200_000]) {
       const answer = await upload(`sku,title,price\n${"A,x,1\n".repeat(rows)}`, CSV);

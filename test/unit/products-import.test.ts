@@ -156,6 +156,7 @@ describe("reading a line of NDJSON", () => {
     ['{"sku":"A","name":"","price":1}', "VALIDATION_FAILED", /^\/name: /],
     ['{"sku":"A","name":"x","price":"1"}', "VALIDATION_FAILED", /^\/price: /],
     ['{"sku":"A","name":"x","price":1.999}', "VALIDATION_FAILED", /two decimal places/],
+    ['{"sku":"A","name":"x","price":19.9999999999}', "VALIDATION_FAILED", /two decimal places/],
     ['{"sku":"A","name":"x","price":1,"stock":5}', "VALIDATION_FAILED", /stock/],
     ['{"sku":"A","name":"x","price":1,"stock_quantity":-1}', "VALIDATION_FAILED", /^\/stock_quantity: /],
     ['{"sku":"A","name":"x\\u0000","price":1}', "MALFORMED_REQUEST", /NUL/],
@@ -212,6 +213,15 @@ describe("reading a line of CSV", () => {
     ]);
   });
 
+  test("a carriage return inside a line ends no line: nothing after it is lost", () => {
+    const reader = new CsvLineReader();
+    expect(readAll(reader, "sku,name,price\r", "A-1,Big\rcup,1.99\r", 'A-2,"Small\r\ncup",2\r')).toEqual([
+      undefined,
+      { line: 2, product: { sku: "A-1", name: "Big\rcup", price: 1.99 } },
+      { line: 3, product: { sku: "A-2", name: "Small\r\ncup", price: 2 } },
+    ]);
+  });
+
   test.each([
     ["A,x,cheap", "VALIDATION_FAILED", /^\/price: /],
     ["A,x,1e3", "VALIDATION_FAILED", /^\/price: /],
@@ -231,6 +241,7 @@ describe("reading a line of CSV", () => {
     ["sku,name", /price/],
     ["sku,name,price,colour", /colour/],
     ["sku,name,price,sku", /twice/],
+    ["sku,name,price\rA-1,Cup,1.99\r", /unknown columns: price\rA-1|unknown columns: price\ra-1/],
     ["A-1,Cup,1.99", /A-1|a-1/],
     ["__proto__,name,price", /__proto__/],
   ])("refuses the whole stream for the header %s", (header, message) => {

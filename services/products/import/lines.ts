@@ -95,7 +95,9 @@ export class CsvLineReader implements LineReader {
 
 function cellsOf(text: string): string[] | undefined {
   try {
-    const [cells] = parse(text, { relax_quotes: true, relax_column_count: true });
+    // Left to find out how lines end, it takes a carriage return anywhere for it, and the rest for a second line.
+    const options = { record_delimiter: "\n", relax_quotes: true, relax_column_count: true };
+    const [cells] = parse(text.endsWith("\r") ? text.slice(0, -1) : text, options);
     return cells;
   } catch {
     return undefined;
