@@ -34,28 +34,27 @@ export class AdminWatch {
     result: S,
     query?: RequestOptions["query"],
   ): Promise<Static<S>> {
-    const ask = async () => {
-      const { client } = await this.session();
-      return await client.request("GET", path, result, { query, timeout: TIMEOUT });
-    };
+    const ask = ({ client }: Session) => client.request("GET", path, result, { query, timeout: TIMEOUT });
+    const opened = this.session();
     try {
-      return await ask();
+      return await ask(await opened);
     } catch (error) {
       if (!(error instanceof ShopRefused) || error.status !== 401) throw error;
-      this.#session = undefined;
-      return await ask();
+      // Whoever finds that first has it replaced; the others wait for the same new one.
+      if (this.#session === opened) this.#session = undefined;
+      return await ask(await this.session());
     }
   }
 
   /** The login; however many ask for it, it is one. */
-  async session(): Promise<Session> {
+  session(): Promise<Session> {
     this.#session ??= openSession({ ...this.#options, timeout: TIMEOUT }, this.#io).catch(
       (error: unknown) => {
         this.#session = undefined;
         throw error;
       },
     );
-    return await this.#session;
+    return this.#session;
   }
 
   async close(): Promise<void> {

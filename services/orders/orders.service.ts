@@ -19,7 +19,7 @@ import { defineModels } from "./orders.model.ts";
 import type { OrdersParts } from "./saga-context.ts";
 import { driveSaga, goesOn, resumeSaga, WHILE_ASKED } from "./saga-driver.ts";
 import { sagaFigures, sagaSamples } from "./saga-figures.ts";
-import { EXPIRY_QUEUE, SAGA_QUEUE, SagaStore } from "./saga-store.ts";
+import { DEAD_SAGA_QUEUE, EXPIRY_QUEUE, SAGA_QUEUE, SagaStore } from "./saga-store.ts";
 import { listSagas, sagaOf } from "./sagas.ts";
 import { SalesFigures } from "./sales-figures.ts";
 
@@ -160,6 +160,10 @@ export default defineService(ordersContract)({
   async started() {
     await this.jobs.work<{ saga_id: string }>(SAGA_QUEUE.name, { takers: 2 }, async ({ saga_id }) => {
       await resumeSaga(this.parts, this, saga_id);
+    });
+    await this.jobs.work<{ saga_id: string }>(DEAD_SAGA_QUEUE, {}, async ({ saga_id }) => {
+      await this.parts.sagas.park(saga_id);
+      this.logger.error("A saga's job was given up: it is parked", { saga: saga_id });
     });
     await this.jobs.work<{ order_id: string }>(EXPIRY_QUEUE.name, { batch: 10 }, async ({ order_id }) => {
       await expireOrder(this.parts, this, order_id);

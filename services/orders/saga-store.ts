@@ -8,9 +8,12 @@ import { LeaseLost, type Refusal, type SagaJournal } from "./saga.ts";
 /** After so many unknown answers an operator is asked to look. With the job's backoff that is about an hour. */
 export const PARK_AFTER = 40;
 
+/** Where the job of a saga goes that was given up. */
+export const DEAD_SAGA_QUEUE = "orders-saga-dead";
+
 export const SAGA_QUEUE: QueueDefinition = {
   name: "orders-saga",
-  deadLetter: "orders-saga-dead",
+  deadLetter: DEAD_SAGA_QUEUE,
   retryLimit: 60,
   retryDelay: 2,
   retryBackoff: true,
@@ -129,7 +132,7 @@ export class SagaStore {
   /** Takes over a saga whose driver has been silent past its lease. @returns undefined while somebody drives it */
   async takeOver(id: string): Promise<SagaRow | undefined> {
     return await this.#db.one<SagaRow>(
-      `UPDATE orders.sagas SET fence = fence + 1, attempts = attempts + 1, owner = $2,
+      `UPDATE orders.sagas SET fence = fence + 1, attempts = greatest(attempts, 1), owner = $2,
          lease_until = now() + make_interval(secs => $3), updated_at = now()
        WHERE id = $1 AND state IN ('running', 'compensating') AND (lease_until IS NULL OR lease_until < now())
        RETURNING ${COLUMNS}`,
@@ -245,6 +248,15 @@ export class SagaStore {
       "UPDATE orders.sagas SET state = 'undone', fence = fence + 1, updated_at = now() WHERE id = $1",
       [id],
       tx,
+    );
+  }
+
+  /** Parks a saga whose job was given up, since nothing would go on with it. */
+  async park(id: string): Promise<void> {
+    await this.#db.rows(
+      `UPDATE orders.sagas SET state = 'parked', fence = fence + 1, updated_at = now()
+       WHERE id = $1 AND state IN ('running', 'compensating') RETURNING id`,
+      [id],
     );
   }
 

@@ -179,6 +179,42 @@ describe("an unknown outcome", () => {
   });
 });
 
+describe("a job that was given up", () => {
+  it("leaves its saga parked, for an admin to redrive", async () => {
+    fakes.fail("charge", "lost", "lost", "lost", "lost");
+    expect((await order(paid)).status).toBe(504);
+    const id = String((await newestOrder()).at("id"));
+    await db.query(
+      `UPDATE pgboss.job SET retry_count = retry_limit
+       WHERE name = 'orders-saga' AND id = (SELECT job_id FROM orders.sagas WHERE order_id = $1)`,
+      [id],
+    );
+    await driverDied(db, id);
+    const admin = { token: await adminToken(shop) };
+    await eventually(async () => {
+      const parked = await send(shop, "GET", "/api/admin/sagas?state=parked", undefined, admin);
+      return parked.at("sagas", 0, "order_id") === id;
+    });
+    const redriven = await send(shop, "POST", `/api/admin/sagas/${id}/redrive`, {}, admin);
+    expect(redriven.body).toMatchObject({ order_id: id, state: "done" });
+  });
+
+  it("was tried as often as there was no answer, however many drivers asked", async () => {
+    fakes.fail("charge", "lost", "lost", "lost", "lost", "lost");
+    expect((await order(paid)).status).toBe(504);
+    const id = String((await newestOrder()).at("id"));
+    const tries = async () => {
+      const { rows } = await db.query("SELECT attempts FROM orders.sagas WHERE order_id = $1", [id]);
+      return Number(rows[0].attempts);
+    };
+    for (const expected of [4, 5]) {
+      await driverDied(db, id);
+      await eventually(async () => (await tries()) >= expected);
+      expect(await tries()).toBe(expected);
+    }
+  });
+});
+
 describe("a driver that was frozen past its lease", () => {
   it("can't write what another one has taken over", async () => {
     fakes.fail("charge", "lost", "lost", "lost");

@@ -1,8 +1,14 @@
+import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import Type from "typebox";
 import { Check } from "typebox/value";
+import { createIo } from "../../cli/lib/io.ts";
+import { AdminWatch } from "../../cli/status/admin-watch.ts";
 import { addCheck } from "../../lib/health.ts";
 import { ShopStatus } from "../../services/gateway/status.contract.ts";
+import { adminOf } from "../cli/support.ts";
 import { adminToken, eventually, givenProduct, givenUser, send } from "../helpers/client.ts";
+import { ADMIN } from "../helpers/env.ts";
 import { query } from "../helpers/query.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
@@ -129,6 +135,22 @@ describe("GET /api/admin/status", () => {
     await statusWhen(({ sagas }) => sagas?.stuck === 1);
     await query(shop.databaseUrl, "UPDATE orders.sagas SET state = 'parked' WHERE state = 'running'");
     await statusWhen(({ sagas }) => sagas?.stuck === 0 && sagas.parked === 1);
+  });
+
+  it("is asked by a screen in one session, also after the one before was ended", async () => {
+    const { id } = await shop.call("users.find", { email: ADMIN.email }).then((user) => user ?? { id: "" });
+    const sessions = async () =>
+      (await query(shop.databaseUrl, "SELECT FROM kv.entries WHERE key LIKE 'session:%'")).length;
+    const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+    const io = createIo({ env: adminOf(shop), ...streams }, new AbortController().signal);
+    const watch = new AdminWatch({}, io);
+    await watch.status();
+    const before = await sessions();
+    await shop.call("auth.endSessions", { user_id: id });
+    await Promise.all([watch.status(), watch.request("/api/orders/all", Type.Unknown()), watch.status()]);
+    expect(await sessions()).toBe(before + 1);
+    await watch.close();
+    token = await adminToken(shop);
   });
 
   it("is asked once a second, by however many", async () => {
