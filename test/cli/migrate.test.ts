@@ -99,7 +99,7 @@ describe("molecart migrate", () => {
 
   it("leaves alone what a newer version has applied, and names what it doesn't know", async () => {
     await sql("INSERT INTO orders.migrations (name) VALUES ('9999-later')");
-    expect(await states("orders")).toEqual(["applied", "unknown"]);
+    expect(await states("orders")).toEqual([...migrations.orders.map(() => "applied"), "unknown"]);
     const down = await act((io) => migrateDown({ service: "orders", yes: true }, io), { env });
     expect(down).toMatchObject({ code: 1, stdout: "" });
     expect(down.stderr).toMatch(/orders has 9999-later, which this molecart doesn't know/);
