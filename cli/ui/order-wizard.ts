@@ -87,8 +87,8 @@ export function OrderWizard({ search, address, payment, done, rest = 120 }: Prop
     ...body(state, rows - AROUND),
     h(Text, null, " "),
     h(CartLine, { state }),
-    h(Text, { color: "yellow" }, state.hint || " "),
-    h(Text, { dimColor: true }, KEYS[state.step]),
+    h(Text, { color: "yellow", wrap: "truncate" }, state.hint || " "),
+    h(Text, { dimColor: true, wrap: "truncate" }, KEYS[state.step]),
   );
 }
 
@@ -120,7 +120,7 @@ function Header({ step }: { step: Step }): ReactElement {
   const parts = STEPS.map((one, index) =>
     h(Text, { key: one, bold: one === step, dimColor: one !== step }, `${index > 0 ? " › " : ""}${one}`),
   );
-  return h(Text, null, h(Text, { color: "green" }, "New order  "), ...parts);
+  return h(Text, { wrap: "truncate" }, h(Text, { color: "green" }, "New order  "), ...parts);
 }
 
 const titleOf = ({ name }: Product) => pad(clip(clean(name), NAME_WIDTH), NAME_WIDTH);

@@ -90,7 +90,7 @@ describe("molecart migrate", () => {
     expect(refused.stderr).toMatch(
       /Take back 0001-users of users\? What stands in its tables and columns is lost.*\nSay it with --yes/,
     );
-    expect(new Set(await states("users"))).toEqual(new Set(["applied"]));
+    expect(await states("users")).toEqual(["applied"]);
     await act((io) => migrateDown({ service: "users", yes: true }, io), { env });
     const runs = await Promise.all(Array.from({ length: 4 }, () => act((io) => migrateUp({}, io), { env })));
     expect(runs.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
@@ -98,9 +98,8 @@ describe("molecart migrate", () => {
   });
 
   it("leaves alone what a newer version has applied, and names what it doesn't know", async () => {
-    const before = await states("orders");
     await sql("INSERT INTO orders.migrations (name) VALUES ('9999-later')");
-    expect(await states("orders")).toEqual([...before, "unknown"]);
+    expect(await states("orders")).toEqual([...migrations.orders.map(() => "applied"), "unknown"]);
     const down = await act((io) => migrateDown({ service: "orders", yes: true }, io), { env });
     expect(down).toMatchObject({ code: 1, stdout: "" });
     expect(down.stderr).toMatch(/orders has 9999-later, which this molecart doesn't know/);

@@ -8,6 +8,7 @@ import { watchOrder } from "../../cli/actions/order-watch.ts";
 import { verify } from "../../cli/actions/verify.ts";
 import { Order } from "../../services/orders/orders.contract.ts";
 import { adminToken, eventually, givenProduct, send } from "../helpers/client.ts";
+import { ADMIN } from "../helpers/env.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 import { act, adminOf } from "./support.ts";
 
@@ -162,6 +163,11 @@ describe("molecart order list", () => {
     const pending = await act((io) => listOrders({ status: "pending", limit: 100, json: true }, io), { env });
     const numbers = Object(pending.json()).orders.map((one: object) => Object(one).number);
     expect(numbers).toContain(order.number);
+    const own = await act((io) => listOrders({ user: ADMIN.email, limit: 100, json: true }, io), { env });
+    expect(Object(own.json()).orders.map((one: object) => Object(one).number)).toContain(order.number);
+    const nobody = await act((io) => listOrders({ user: "nobody" }, io), { env });
+    expect(nobody).toMatchObject({ code: 2, stdout: "" });
+    expect(nobody.stderr).toMatch(/^nobody is neither a user's id nor an email\./);
     const table = await act((io) => listOrders({ limit: 5, page: 1 }, io), { env });
     expect(table.stdout).toMatch(/^order +status +total +items +placed \(UTC\)\n/);
     expect(table.stderr).toMatch(/^\d+ orders, page 1 of \d+\.\n$/);
