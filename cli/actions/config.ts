@@ -51,6 +51,8 @@ function masked(key: string, value: unknown): unknown {
     return Object.fromEntries(Object.keys(value).map((name) => [name, MASK]));
   if (typeof value !== "string" || value === "" || value === KEPT) return value;
   if (SECRET.test(key)) return MASK;
+  // It may be without a protocol, and a user without a password is a token.
+  if (key === "NATS_URL") return value.replace(/^([a-z]+:\/\/)?([^:@]*:)?[^@]*@/i, `$1$2${MASK}@`);
   // The password of a URL, also of one with several hosts.
   return value.replace(/^([a-z0-9+.-]+:\/\/[^:/@]*):.*@/i, `$1:${MASK}@`);
 }
