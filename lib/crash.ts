@@ -5,16 +5,17 @@
  * kill from outside then finds many at different points. Without the variables, and always in production, it does nothing.
  */
 export async function crashPoint(name: string): Promise<void> {
-  if (process.env.NODE_ENV === "production") return;
-  if (process.env.CRASH_AT === name) process.kill(process.pid, "SIGKILL");
-  if (process.env.FREEZE_AT === name) {
-    delete process.env.FREEZE_AT;
-    process.kill(process.pid, "SIGSTOP");
-  }
+  if (isProduction) return;
+  if (crashAt === name) process.kill(process.pid, "SIGKILL");
+  if (toFreeze.delete(name)) process.kill(process.pid, "SIGSTOP");
   if (toHold.delete(name)) {
     console.error(`Held at ${name}`);
     await new Promise(() => undefined);
   }
 }
 
+// Read once: each look into the environment asks the system.
+const isProduction = process.env.NODE_ENV === "production";
+const crashAt = process.env.CRASH_AT;
+const toFreeze = new Set(process.env.FREEZE_AT === undefined ? [] : [process.env.FREEZE_AT]);
 const toHold = new Set(process.env.HOLD_AT?.split(","));

@@ -26,6 +26,8 @@ export interface DocumentAdapter<D> {
 }
 
 interface NedbAdapter<D> extends DocumentAdapter<D> {
+  /** Writes all of them, or none. */
+  insertMany(documents: D[]): Promise<unknown>;
   readonly db: { ensureIndex(options: { fieldName: string }): Promise<void> };
 }
 

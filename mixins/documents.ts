@@ -5,6 +5,7 @@ import { DbService, type DocumentAdapter } from "../lib/moleculer-db.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
 import { Documents } from "../lib/stores/documents.ts";
+import { gatheredInserts } from "../lib/stores/gathered-inserts.ts";
 import { mongoAdapter } from "../lib/stores/mongo-adapter.ts";
 import { onOneLine } from "../lib/stores/one-line.ts";
 import { NO_ACTIONS } from "./no-actions.ts";
@@ -70,6 +71,7 @@ function storeOf<D extends { _id: string }>(
   const file =
     NODE_ENV === "test" ? {} : { filename: join(DATA_DIR, "documents", `${name}.db`), ...FILE_OPTIONS };
   const adapter = new DbService.MemoryAdapter<D>({ ...file, autoload: false });
+  adapter.insert = gatheredInserts((documents) => adapter.insertMany(documents));
   const prepare = async () => {
     for (const fieldName of indexes) await adapter.db.ensureIndex({ fieldName });
   };

@@ -10,7 +10,7 @@ import { silenceAfter } from "../lib/stores/connect.ts";
 import type { Tx } from "../lib/stores/database.ts";
 import { deadEventQueue, eventQueue } from "../lib/stores/event-jobs.ts";
 import { queueSamples } from "../lib/stores/job-figures.ts";
-import { Jobs, type QueueDefinition } from "../lib/stores/jobs.ts";
+import { Jobs, type NewJob, type QueueDefinition } from "../lib/stores/jobs.ts";
 import { shared } from "../lib/stores/shared.ts";
 import { contracts } from "../services/contracts.ts";
 import type { Publisher } from "./jobs.contract.ts";
@@ -30,8 +30,6 @@ export const subscriberNames = SUBSCRIBERS.map(({ name }) => name);
 const EVENT_QUEUES: QueueDefinition[] = SUBSCRIBERS.map(({ name }) => ({
   name: eventQueue(name),
   deadLetter: deadEventQueue(name),
-  // Taken by the hundred twice a second, which costs the database a third of what taking each at once does.
-  notify: false,
   // For an hour. The pauses grow to half a minute at most: so soon after a subscriber is back it knows what it missed.
   retryLimit: 120,
   retryDelay: 1,
@@ -49,6 +47,24 @@ export interface JobsThis {
    * acknowledges: at least once, in no order. @returns the event's id
    */
   readonly publish: <E extends EventName>(tx: Tx, event: E, data: EventData<E>) => Promise<string>;
+}
+
+function envelopeFor<E extends EventName>(event: E, data: EventData<E>): Delivery["envelope"] {
+  return { event_id: newId(), event, occurred_at: new Date().toISOString(), data };
+}
+
+/** The jobs that bring an event to its subscribers, for a statement of the publisher that puts them in itself. */
+export function eventJobs<E extends EventName>(event: E, data: EventData<E>): NewJob[] {
+  return deliveriesOf(envelopeFor(event, data));
+}
+
+function deliveriesOf(envelope: Delivery["envelope"]): NewJob[] {
+  return SUBSCRIBERS.flatMap(({ name: subscriber, subscribes }) => {
+    const action = subscribes[envelope.event];
+    if (action === undefined) return [];
+    const data: Delivery = { action: `${subscriber}.${action}`, envelope };
+    return [{ queue: eventQueue(subscriber), data }];
+  });
 }
 
 /**
@@ -83,14 +99,8 @@ export function jobs(name: Publisher, queues: readonly QueueDefinition[] = []): 
             event: E,
             data: EventData<E>,
           ): Promise<string> => {
-            const envelope = { event_id: newId(), event, occurred_at: new Date().toISOString(), data };
-            const deliveries = SUBSCRIBERS.flatMap(({ name: subscriber, subscribes }) => {
-              const action = subscribes[event];
-              if (action === undefined) return [];
-              const data: Delivery = { action: `${subscriber}.${action}`, envelope };
-              return [{ queue: eventQueue(subscriber), data }];
-            });
-            if (deliveries.length > 0) await own.sendEach(tx, deliveries);
+            const envelope = envelopeFor(event, data);
+            await own.put(tx, deliveriesOf(envelope));
             return envelope.event_id;
           };
           Object.assign(this, { jobs: own, publish });

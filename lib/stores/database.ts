@@ -21,16 +21,13 @@ export class Database {
     this.sequelize = sequelize;
   }
 
-  /** Runs one statement with `$1…` parameters and gives its rows, those of `RETURNING` too. */
+  /**
+   * Runs one statement with `$1…` parameters and gives its rows, those of `RETURNING` too. Without `tx` it is a
+   * transaction by itself, and run again as {@link transaction} is.
+   */
   async rows<R extends object>(text: string, values: readonly unknown[] = [], tx?: Tx): Promise<R[]> {
     if (tx) return await runStatement<R>(connectionOf(tx), text, values);
-    const run = () => this.#withConnection((connection) => runStatement<R>(connection, text, values));
-    try {
-      return await run();
-    } catch (error) {
-      if (!isStalePlan(error)) throw error;
-      return await run();
-    }
+    return await again(() => this.#withConnection((connection) => runStatement<R>(connection, text, values)));
   }
 
   /** Lends a connection of the pool to `work`. One that broke doesn't go back. */
@@ -65,15 +62,20 @@ export class Database {
    * failure or a plan that a migration made void. `work` must have no effect outside the transaction.
    */
   async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.sequelize.transaction((tx) =>
-          work(Object.assign(tx, { sequelize: this.sequelize })),
-        );
-      } catch (error) {
-        const isRetryable = RETRYABLE.has(sqlState(error) ?? "") || isStalePlan(error);
-        if (attempt >= ATTEMPTS || !isRetryable) throw error;
-      }
+    return await again(() =>
+      this.sequelize.transaction((tx) => work(Object.assign(tx, { sequelize: this.sequelize }))),
+    );
+  }
+}
+
+/** Runs a transaction until it isn't rolled back for a reason that passes. */
+async function again<T>(run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      const isRetryable = RETRYABLE.has(sqlState(error) ?? "") || isStalePlan(error);
+      if (attempt >= ATTEMPTS || !isRetryable) throw error;
     }
   }
 }

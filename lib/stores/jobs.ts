@@ -1,5 +1,6 @@
-import { type ConnectionOptions, type JobResult, PgBoss, type QueueOptions, type SendOptions } from "pg-boss";
+import { type ConnectionOptions, type JobResult, PgBoss, type QueueOptions } from "pg-boss";
 import { failureCode } from "../errors.ts";
+import { newId } from "../ids.ts";
 import { traced } from "../tracing/tracing.ts";
 import type { Tx } from "./database.ts";
 import { inOrigin, jobAttributes, type Origin, withOrigin } from "./job-origin.ts";
@@ -7,10 +8,18 @@ import { connectionOf, runStatement } from "./statements.ts";
 
 export interface QueueDefinition extends QueueOptions {
   name: string;
-  /** Whether a new job is announced to the workers at once; default true. Where it isn't, they look for it. */
-  notify?: boolean;
   /** Where a job goes after its last retry; made too. */
   deadLetter?: string;
+}
+
+/** A job to put in. */
+export interface NewJob {
+  queue: string;
+  data: object;
+  /** Default: a new one. */
+  id?: string;
+  /** Default: at once. */
+  startAfter?: Date;
 }
 
 export interface WorkerOptions {
@@ -24,7 +33,7 @@ export interface WorkerOptions {
 
 interface JobsOptions {
   url: string;
-  /** s between looks for jobs that became due; new ones are announced by NOTIFY. 0.5 at least. */
+  /** s between looks for jobs that became due. 0.5 at least. */
   pollSeconds: number;
   /** ms that one of its own statements may take before its connection is given up. */
   timeout: number;
@@ -55,7 +64,6 @@ export class Jobs {
       // On pg-boss's own connections jobs are only taken and settled: what is lost there is delivered again. Jobs are
       // put in on the connection of the service's transaction, which waits for the disk as ever.
       options: "-c synchronous_commit=off",
-      useListenNotify: true,
       schedule: false,
       // How soon the jobs of a node that died are given to another, beyond their `expireInSeconds`.
       superviseIntervalSeconds: 2,
@@ -81,61 +89,24 @@ export class Jobs {
       made = (async () => {
         await this.start();
         if (deadLetter !== undefined) await this.queue({ name: deadLetter, retentionSeconds: 60 * 86_400 });
-        const notify = definition.notify ?? true;
         const dead = deadLetter === undefined ? {} : { deadLetter };
-        await this.#boss.createQueue(name, { ...options, notify, ...dead });
+        await this.#boss.createQueue(name, { ...options, notify: false, ...dead });
         // One that an older version made has that version's pauses and limits.
-        await this.#boss.updateQueue(name, { ...options, notify });
+        await this.#boss.updateQueue(name, { ...options, notify: false });
       })();
       this.#queues.set(name, made);
     }
     await made;
   }
 
-  /** Puts a job into the caller's transaction: a rollback takes it away. */
-  async send(tx: Tx, queue: string, data: object, options: SendOptions = {}): Promise<void> {
-    await sending(queue, () => this.#boss.send(queue, withOrigin(data), { ...options, ...through(tx) }));
-  }
-
-  /**
-   * Puts a job into each of several queues, by one statement in the caller's transaction: the statements that pg-boss
-   * would send, side by side. Only for queues that aren't announced (`notify: false`), whose statement is a bare INSERT.
-   */
-  async sendEach(tx: Tx, jobs: readonly { queue: string; data: object }[]): Promise<void> {
-    const inserts: { text: string; values: unknown[] }[] = [];
-    const db: ConnectionOptions["db"] = {
-      async executeSql(text: string, values: unknown[] = []) {
-        inserts.push({ text, values });
-        return { rows: [{}] };
-      },
-    };
-    for (const { queue, data } of jobs)
-      await sending(queue, () => this.#boss.send(queue, withOrigin(data), { db }));
-    const parts = inserts.map(({ text }, index) => `job${index} AS (${text.replace("$1", `$${index + 1}`)})`);
-    const counts = inserts.map((_insert, index) => `(SELECT count(*)::integer FROM job${index})`);
-    const [row] = await runStatement<{ sent: number }>(
-      connectionOf(tx),
-      `WITH ${parts.join(", ")} SELECT ${counts.join(" + ")} AS sent`,
-      inserts.flatMap(({ values }) => values),
-    );
-    if (row?.sent !== jobs.length) throw new Error(`${row?.sent} of ${jobs.length} jobs were put in`);
+  /** Puts jobs into the caller's transaction, by one statement: a rollback takes them away. */
+  async put(tx: Tx, jobs: readonly NewJob[]): Promise<void> {
+    if (jobs.length > 0) await runStatement(connectionOf(tx), insertJobs("$1"), [await jobRows(jobs)]);
   }
 
   /** Takes a job away that is no longer needed, in the caller's transaction. */
   async remove(tx: Tx, queue: string, id: string): Promise<void> {
     await this.#boss.deleteJob(queue, id, through(tx));
-  }
-
-  /** Puts several jobs of one queue into the caller's transaction, by one statement. */
-  async sendAll(tx: Tx, queue: string, jobs: readonly { data: object; startAfter?: Date }[]): Promise<void> {
-    if (jobs.length === 0) return;
-    await sending(queue, () =>
-      this.#boss.insert(
-        queue,
-        jobs.map((job) => ({ ...job, data: withOrigin(job.data) })),
-        through(tx),
-      ),
-    );
   }
 
   /** Puts these jobs of a dead-letter queue back where they came from, with all their retries, in the caller's transaction. */
@@ -166,7 +137,6 @@ export class Jobs {
       queue,
       {
         pollingIntervalSeconds: pollSeconds,
-        notifyPollingIntervalSeconds: pollSeconds,
         batchSize: options.batch ?? 1,
         localConcurrency: options.takers ?? 1,
         perJobResults: true,
@@ -203,13 +173,44 @@ export class Jobs {
   }
 }
 
+/**
+ * A part of a statement that does more: puts jobs in as pg-boss's own INSERT does, with what their queue says of retries
+ * and times. A queue that isn't there fails the statement. jobs.test.ts holds the rows against pg-boss's.
+ * @param rows the SQL parameter that is given {@link jobRows}
+ * @param onlyIf a part of the same statement: without a row there, nothing is put in
+ */
+export const insertJobs = (rows: string, onlyIf?: string) => `
+  INSERT INTO pgboss.job (id, name, data, start_after, keep_until, expire_seconds, deletion_seconds, retry_limit,
+    retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds)
+  SELECT job.id, queue.name, job.data, due.at, due.at + queue.retention_seconds * interval '1 s', queue.expire_seconds,
+    queue.deletion_seconds, queue.retry_limit, queue.retry_delay, queue.retry_backoff, queue.retry_delay_max,
+    queue.policy, queue.dead_letter, queue.heartbeat_seconds
+  FROM jsonb_to_recordset(${rows}::jsonb) AS job (id uuid, queue text, data jsonb, start_after timestamptz)
+    LEFT JOIN pgboss.queue ON queue.name = job.queue
+    CROSS JOIN LATERAL (SELECT coalesce(job.start_after, now()) AS at) AS due
+  ${onlyIf === undefined ? "" : `WHERE EXISTS (TABLE ${onlyIf})`}`;
+
+/** The jobs as {@link insertJobs} takes them. */
+export async function jobRows(jobs: readonly NewJob[]): Promise<string> {
+  const rows = await Promise.all(
+    jobs.map(({ queue, data, id, startAfter }) =>
+      traced(
+        { name: `send ${queue}`, kind: "producer", attributes: jobAttributes("send", queue) },
+        async () => ({
+          id: id ?? newId(),
+          queue,
+          data: withOrigin(data),
+          start_after: startAfter?.toISOString(),
+        }),
+      ),
+    ),
+  );
+  return JSON.stringify(rows);
+}
+
 /** A part of a statement that does more: takes a job away, as {@link Jobs.remove} does. Both are SQL expressions. */
 export const removeJob = (queue: string, id: string) =>
   `DELETE FROM pgboss.job WHERE name = ${queue} AND id = ${id} RETURNING id`;
-
-function sending<T>(queue: string, work: () => Promise<T>): Promise<T> {
-  return traced({ name: `send ${queue}`, kind: "producer", attributes: jobAttributes("send", queue) }, work);
-}
 
 /** Runs pg-boss's statements on the connection of a Sequelize transaction. */
 function through(tx: Tx): Required<ConnectionOptions> {

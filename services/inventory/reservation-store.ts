@@ -3,7 +3,32 @@ import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { LineItem, Reservation, StockLevel } from "./inventory.contract.ts";
 import { columnsOf, type LevelChange, type LevelColumns, levelOf } from "./stock-level.ts";
 
-/** The statements that reservations consist of; migrations/0002-take-and-settle.ts has the two that change levels. */
+/**
+ * The statements that reservations consist of; those that change levels are functions in the database
+ * (migrations/0002-take-and-settle.ts, 0003-reserve.ts).
+ */
+
+/**
+ * Makes an order's reservation and takes its items, if nothing else is to be said or done.
+ * @param items one a product, in product order
+ * @param expires_at ISO 8601
+ * @param low what is available of a product must not fall from above this to it or below
+ * @returns the levels it changed; undefined, and nothing has changed, if the order has a reservation, an item is short
+ *   or a level would fall low
+ */
+export async function reserveAtOnce(
+  db: Database,
+  order_id: string,
+  items: readonly LineItem[],
+  expires_at: string,
+  low: number,
+): Promise<StockLevel[] | undefined> {
+  const rows = await db.rows<LevelColumns>(
+    `SELECT ${columnsOf("level")} FROM inventory.reserve($1, $2, $3, $4, $5) AS level`,
+    [order_id, expires_at, ...arraysOf(items), low],
+  );
+  return rows.length === 0 ? undefined : rows.map(levelOf);
+}
 
 /**
  * Makes an order's reservation, in this state, if there is none. Waits for a transaction that is just making one.

@@ -10,6 +10,7 @@ import {
   findItems,
   findReservation,
   prolong,
+  reserveAtOnce,
   type Step,
   settle,
   shortages,
@@ -50,9 +51,11 @@ export async function reserve(
   lineItems: readonly LineItem[],
   expires_at: string,
 ): Promise<Outcome> {
-  const { db } = inventory;
+  const { db, lowStockThreshold } = inventory;
   const items = mergeItems(lineItems);
   const until = new Date(expires_at).toISOString();
+  const levels = await reserveAtOnce(db, order_id, items, until, lowStockThreshold);
+  if (levels) return { reservation: { order_id, state: "reserved", expires_at: until }, changed: levels };
   return await db.transaction(async (tx) => {
     if (!(await claim(db, order_id, "reserved", until, tx))) {
       return { reservation: await reserveAgain(db, tx, order_id, items, until), changed: [] };

@@ -1,4 +1,4 @@
-import { IdempotencyInProgress, IdempotencyMismatch, ShopError } from "../../lib/errors.ts";
+import { IdempotencyMismatch, ShopError } from "../../lib/errors.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { Order } from "./orders.contract.ts";
 import type { Refusal } from "./saga.ts";
@@ -13,9 +13,9 @@ interface KeyRow {
 }
 
 /** Hours that an answer is given again. */
-const KEPT_HOURS = 24;
+export const KEPT_HOURS = 24;
 
-/** Idempotency keys of POST /orders: written with the order, answered with what decides it. */
+/** Idempotency keys of POST /orders: written with the order (checkout-writes.ts), answered with what decides it. */
 export class CheckoutAnswers {
   readonly #db: Database;
   constructor(db: Database) {
@@ -39,23 +39,6 @@ export class CheckoutAnswers {
     if (!row) return undefined;
     if (row.request_hash !== hash) throw new IdempotencyMismatch({});
     return { orderId: row.order_id, answer: row.answer };
-  }
-
-  /**
-   * Claims the key for an order, in the transaction that writes the order.
-   * @throws IdempotencyInProgress if another request was faster
-   */
-  async claim(tx: Tx, userId: string, key: string, hash: string, orderId: string): Promise<void> {
-    const rows = await this.#db.rows(
-      `INSERT INTO orders.checkout_keys AS k (user_id, key, request_hash, order_id) VALUES ($1, $2, $3, $4)
-       ON CONFLICT (user_id, key) DO UPDATE
-         SET request_hash = excluded.request_hash, order_id = excluded.order_id, answer = NULL, created_at = now()
-         WHERE k.created_at <= now() - make_interval(hours => ${KEPT_HOURS})
-       RETURNING key`,
-      [userId, key, hash, orderId],
-      tx,
-    );
-    if (rows.length === 0) throw new IdempotencyInProgress({});
   }
 
   /** Keeps the answer, if the order was made under a key and has none yet. */

@@ -5,6 +5,7 @@ import {
   PaymentDeclined,
   PaymentProviderUnavailable,
 } from "../../lib/errors.ts";
+import { confirmOrder } from "./checkout-writes.ts";
 import { done, refused, type SagaDefinition, type Step, wait } from "./saga.ts";
 import { keepAnswer, type SagaContext } from "./saga-context.ts";
 
@@ -95,17 +96,7 @@ const charge: Step<SagaContext> = {
 const confirm: Step<SagaContext> = {
   name: "confirm",
   async run(context) {
-    const { db, orders, sagas, saga, record, payment } = context;
-    const { id } = record.order;
-    const now = await db.transaction(async (tx) => {
-      const confirmed = await orders.move(tx, id, "confirmed", saga.data.actor, payment ? { payment } : {});
-      await sagas.passPivot(tx, saga, "commit");
-      if (confirmed) await keepAnswer(context, tx, id, confirmed);
-      return confirmed;
-    });
-    // Only this saga moves a pending order, and it still held the lease: the answer to an earlier COMMIT was lost.
-    context.record = now ?? (await orders.get(id));
-    if (context.record.order.status === "pending") throw new Error(`Order ${id} could not be confirmed`);
+    context.record = await confirmOrder(context, commit.name);
     return done;
   },
 };

@@ -1,5 +1,11 @@
 import { call } from "../../lib/call.ts";
-import { CartEmpty, IdempotencyInProgress, OrderInProgress, OrderOutcomeUnknown } from "../../lib/errors.ts";
+import {
+  CartEmpty,
+  IdempotencyInProgress,
+  isDefinite,
+  OrderInProgress,
+  OrderOutcomeUnknown,
+} from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Meta } from "../../lib/meta.ts";
 import type { Ctx } from "../../lib/service.ts";
@@ -8,10 +14,11 @@ import { requestHash } from "../../lib/stores/idempotency.ts";
 import type { LineItem } from "../inventory/inventory.contract.ts";
 import { CartTaken, claimCart, type OrderedCart } from "./cart-claim.ts";
 import { type Answer, failureOf } from "./checkout-answers.ts";
+import { type KeyClaim, type NewOrder, placeOrder } from "./checkout-writes.ts";
 import type { OrderRecord } from "./order-store.ts";
 import { orderView } from "./order-view.ts";
 import type { Order, ShippingAddress } from "./orders.contract.ts";
-import { mergeItems, type PricedItem, priceItems, totalsOf } from "./pricing.ts";
+import { mergeItems, priceItems, totalsOf } from "./pricing.ts";
 import type { OrdersParts } from "./saga-context.ts";
 import { driveSaga, goesOn, WHILE_ASKED } from "./saga-driver.ts";
 import type { SagaRow } from "./saga-store.ts";
@@ -39,100 +46,99 @@ export async function checkout(
   ctx: Ctx<CheckoutParams>,
   userId: string,
 ): Promise<Placed> {
-  const { params } = ctx;
   const key = ctx.meta.idempotencyKey;
-  const hash = requestHash(params);
-  if (key !== undefined) {
-    const known = await parts.answers.find(userId, key, hash);
+  const claim = key === undefined ? undefined : { key, hash: requestHash(ctx.params) };
+  const { items } = ctx.params;
+  let placed: PlacedRecord;
+  try {
+    placed = items
+      ? await place(parts, ctx, userId, items, null, claim)
+      : await placeCart(parts, ctx, userId, claim);
+  } catch (error) {
+    // After anything but a refusal the order may have been written.
+    if (!isDefinite(error) && !(error instanceof CartOrdered)) throw error;
+    // Refused perhaps because this request came before: its cart is empty now, its key taken.
+    const known = claim && (await parts.answers.find(userId, claim.key, claim.hash));
     if (known) return await replay(parts, ctx, known.orderId, known.answer);
-  }
-
-  const idempotency = key === undefined ? undefined : { key, hash };
-  if (params.items) return await place(parts, ctx, userId, params.items, null, idempotency);
-  try {
-    return await placeCart(parts, ctx, userId, idempotency);
-  } catch (error) {
-    if (!(error instanceof CartTaken)) throw error;
-    const other = await parts.orders.ofCart(error.cartId);
-    if (other?.busy) throw new OrderInProgress({});
-    // It stands, and only the cart wasn't told yet: what is left then is a new order's.
-    await completeCart(ctx, userId, error.cartId);
-  }
-  try {
-    return await placeCart(parts, ctx, userId, idempotency);
-  } catch (error) {
-    if (error instanceof CartTaken) throw new OrderInProgress({});
+    if (error instanceof CartOrdered) return await sameCart(parts, error.cartId);
     throw error;
   }
+  return { order: await driveCheckout(parts, ctx, placed.saga, placed.record), replayed: false };
 }
 
-interface Idempotency {
-  key: string;
-  hash: string;
-}
-
-/** @throws CartTaken if another order has some of the cart */
+/**
+ * Places what is in the user's cart.
+ * @throws CartOrdered; OrderInProgress if another order still has some of it
+ */
 async function placeCart(
   parts: OrdersParts,
   ctx: Ctx<CheckoutParams>,
   userId: string,
-  idempotency: Idempotency | undefined,
-): Promise<Placed> {
-  const cart = await call(ctx, "cart.forCheckout", { user_id: userId });
-  try {
-    return await place(parts, ctx, userId, cart.items, cart, idempotency);
-  } catch (error) {
-    if (!isUniqueViolation(error, "orders_live_cart")) throw error;
-    return await sameCart(parts, cart.cart_id);
+  claim: KeyClaim | undefined,
+): Promise<PlacedRecord> {
+  for (let attempt = 1; ; attempt++) {
+    const cart = await call(ctx, "cart.forCheckout", { user_id: userId });
+    try {
+      return await place(parts, ctx, userId, cart.items, cart, claim);
+    } catch (error) {
+      if (isUniqueViolation(error, "orders_live_cart")) throw new CartOrdered(cart.cart_id);
+      if (!(error instanceof CartTaken)) throw error;
+      const other = await parts.orders.ofCart(error.cartId);
+      if (attempt > 1 || other?.busy) throw new OrderInProgress({});
+      // It stands, and only the cart wasn't told yet: what is left then is a new order's.
+      await completeCart(ctx, userId, error.cartId);
+    }
   }
 }
 
+/** Prices what is ordered and writes it down. @throws if it can't be ordered, or was before: nothing was written */
 async function place(
   parts: OrdersParts,
   ctx: Ctx<CheckoutParams>,
   userId: string,
   wanted: readonly LineItem[],
   cart: OrderedCart | null,
-  idempotency: Idempotency | undefined,
-): Promise<Placed> {
+  claim: KeyClaim | undefined,
+): Promise<PlacedRecord> {
+  const { params } = ctx;
   const items = mergeItems(wanted);
   if (items.length === 0) throw new CartEmpty({});
   const quotes = await call(ctx, "products.quote", { ids: items.map((item) => item.product_id) });
   const priced = priceItems(items, quotes);
-  const { saga, record } = await write(parts, ctx.params, userId, priced, cart, idempotency);
-  return { order: await driveCheckout(parts, ctx, saga, record), replayed: false };
+  const order: NewOrder = {
+    id: newId(),
+    user_id: userId,
+    items: priced,
+    totals: totalsOf(priced, parts.config),
+    currency: parts.config.CURRENCY,
+    shipping_address: params.shipping_address,
+    cart_id: cart?.cart_id ?? null,
+    synthetic: params.synthetic ?? false,
+  };
+  const draft = parts.sagas.draft(order.id, "checkout", {
+    actor: "customer",
+    ...(params.payment_method === undefined ? {} : { payment_method: params.payment_method }),
+  });
+  if (!cart) return { record: await placeOrder(parts, order, draft, claim), saga: draft.saga };
+  return await parts.db.transaction(async (tx) => {
+    await claimCart(parts.db, tx, userId, cart);
+    return { record: await placeOrder(parts, order, draft, claim, tx), saga: draft.saga };
+  });
 }
 
-/** One transaction: the key, the order, its items, its first history row, its saga, its job. */
-async function write(
-  parts: OrdersParts,
-  params: CheckoutParams,
-  userId: string,
-  items: readonly PricedItem[],
-  cart: OrderedCart | null,
-  idempotency: Idempotency | undefined,
-): Promise<{ record: OrderRecord; saga: SagaRow }> {
-  const totals = totalsOf(items, parts.config);
-  return await parts.db.transaction(async (tx) => {
-    const id = newId();
-    if (idempotency) await parts.answers.claim(tx, userId, idempotency.key, idempotency.hash, id);
-    if (cart) await claimCart(parts.db, tx, userId, cart);
-    const record = await parts.orders.insert(tx, {
-      id,
-      user_id: userId,
-      items,
-      totals,
-      currency: parts.config.CURRENCY,
-      shipping_address: params.shipping_address,
-      cart_id: cart?.cart_id ?? null,
-      synthetic: params.synthetic ?? false,
-    });
-    const saga = await parts.sagas.begin(tx, id, "checkout", {
-      actor: "customer",
-      ...(params.payment_method === undefined ? {} : { payment_method: params.payment_method }),
-    });
-    return { record, saga };
-  });
+/** An order that was just written, with the saga that drives it. */
+interface PlacedRecord {
+  record: OrderRecord;
+  saga: SagaRow;
+}
+
+/** This filling of the cart was ordered before. */
+class CartOrdered extends Error {
+  readonly cartId: string;
+  constructor(cartId: string) {
+    super("The cart was ordered before");
+    this.cartId = cartId;
+  }
 }
 
 /** @throws the failure that ended it; OrderOutcomeUnknown */

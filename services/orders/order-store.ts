@@ -6,22 +6,10 @@ import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { JobsThis } from "../../mixins/jobs.ts";
 import { type OrderStatus, predecessorsOf } from "./order-state.ts";
 import { type HistoryRow, type ItemRow, orderView, summaryView } from "./order-view.ts";
-import type { Order, OrderSummary, ShippingAddress } from "./orders.contract.ts";
+import type { Order, OrderSummary } from "./orders.contract.ts";
 import type { OrderAttributes } from "./orders.model.ts";
-import type { PricedItem, Totals } from "./pricing.ts";
 
 export type Actor = "customer" | "admin" | "system";
-
-export interface NewOrder {
-  id: string;
-  user_id: string;
-  items: readonly PricedItem[];
-  totals: Totals;
-  currency: string;
-  shipping_address: ShippingAddress;
-  cart_id: string | null;
-  synthetic: boolean;
-}
 
 /** An order with what belongs to it, as the saga's steps and the events need it. */
 export interface OrderRecord {
@@ -61,51 +49,6 @@ export class OrderStore {
     this.#db = db;
     this.#publish = publish;
     this.#metrics = metrics;
-  }
-
-  /**
-   * Writes an order with its items and its first history row, in the caller's transaction.
-   * @throws a unique violation of `orders_live_cart` if the cart was ordered already
-   */
-  async insert(tx: Tx, order: NewOrder): Promise<OrderRecord> {
-    const { subtotal, shipping, tax, total } = order.totals;
-    const row = await this.#db.one<OrderRecord>(
-      `WITH o AS (
-         INSERT INTO orders.orders (id, number, user_id, status, currency, subtotal, shipping, tax, total,
-           shipping_address, cart_id, synthetic)
-         VALUES ($1, 'MC-' || lpad(nextval('orders.order_number')::text, 6, '0'), $2, 'pending', $3, $4, $5, $6, $7,
-           $8, $9, $10)
-         RETURNING *
-       ), i AS (
-         INSERT INTO orders.items (order_id, product_id, sku, name, unit_price, quantity)
-         SELECT o.id, x.* FROM o, jsonb_to_recordset($11)
-           AS x(product_id integer, sku text, name text, unit_price integer, quantity integer)
-         RETURNING *
-       ), h AS (
-         INSERT INTO orders.history (order_id, to_status, actor) SELECT id, 'pending', 'customer' FROM o RETURNING *
-       )
-       SELECT to_jsonb(o) AS order,
-         (SELECT jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.product_id) FROM i) AS items,
-         (SELECT jsonb_agg(to_jsonb(h) - 'order_id' - 'id') FROM h) AS history
-       FROM o`,
-      [
-        order.id,
-        order.user_id,
-        order.currency,
-        subtotal,
-        shipping,
-        tax,
-        total,
-        JSON.stringify(order.shipping_address),
-        order.cart_id,
-        order.synthetic,
-        JSON.stringify(order.items),
-      ],
-      tx,
-    );
-    if (!row) throw new Error("The order was not written");
-    this.#countOnCommit(tx, row.order);
-    return row;
   }
 
   /** @throws NotFound if there is none, or it isn't `userId`'s (when given) */
@@ -181,18 +124,10 @@ export class OrderStore {
     );
     if (!moved) return undefined;
     const { previous, ...record } = moved;
-    this.#countOnCommit(tx, record.order);
+    tx.afterCommit(() => countOrder(this.#metrics, record.order));
     if (to !== "pending")
       await this.#publish(tx, `order.${to}`, eventData(record, previous, fields.reason ?? null));
     return record;
-  }
-
-  #countOnCommit(tx: Tx, { status, total, currency, synthetic }: OrderAttributes): void {
-    tx.afterCommit(() => {
-      this.#metrics.count("molecart_orders_total", { status });
-      if (status === "confirmed" && !synthetic)
-        this.#metrics.count("molecart_revenue_total", { currency }, toDecimal(total));
-    });
   }
 
   /**
@@ -250,12 +185,20 @@ export class OrderStore {
   }
 }
 
+/** Counts an order that has come into its status, and what a confirmed one brings in. */
+export function countOrder(metrics: Counting, { status, total, currency, synthetic }: OrderAttributes): void {
+  metrics.count("molecart_orders_total", { status });
+  if (status === "confirmed" && !synthetic)
+    metrics.count("molecart_revenue_total", { currency }, toDecimal(total));
+}
+
 /** Postgres knows fewer time zones than ISO 8601 allows: it is given all times in UTC. */
 function instant(text: string | undefined): string | null {
   return text === undefined ? null : new Date(text).toISOString();
 }
 
-function eventData(
+/** What is told of an order. @param previous its status before */
+export function eventData(
   { order, items }: OrderRecord,
   previous: OrderStatus | null,
   reason: string | null,

@@ -1,6 +1,6 @@
 import { newId } from "../../lib/ids.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
-import { type Jobs, type QueueDefinition, removeJob } from "../../lib/stores/jobs.ts";
+import { type Jobs, type NewJob, type QueueDefinition, removeJob } from "../../lib/stores/jobs.ts";
 import { LeaseLost, type Refusal, type SagaJournal } from "./saga.ts";
 
 /** Sagas in Postgres: leases, fences, and the job that takes over when a driver dies. */
@@ -65,6 +65,14 @@ export interface SagaRow {
   job_id: string;
 }
 
+/** A saga as it is written first, with its lease (seconds) and the job behind it. */
+export interface NewSaga {
+  saga: SagaRow;
+  owner: string;
+  lease: number;
+  job: NewJob;
+}
+
 const COLUMNS = "id, order_id, kind, state, step, data, attempts, fence, job_id";
 
 export class SagaStore {
@@ -81,17 +89,38 @@ export class SagaStore {
     this.#lease = lease;
   }
 
+  /** A new saga, leased to this node, and the job behind it: for a statement that writes them with their order. */
+  draft(orderId: string, kind: SagaKind, data: SagaData): NewSaga {
+    const id = newId();
+    return {
+      saga: {
+        id,
+        order_id: orderId,
+        kind,
+        state: "running",
+        step: null,
+        data,
+        attempts: 0,
+        fence: "1",
+        job_id: id,
+      },
+      owner: this.#owner,
+      lease: this.#lease / 1000,
+      job: this.#jobOf(id, id),
+    };
+  }
+
   /** Writes a new saga, leased to this node, and the job behind it, in the caller's transaction. */
   async begin(tx: Tx, orderId: string, kind: SagaKind, data: SagaData): Promise<SagaRow> {
-    const id = newId();
-    const rows = await this.#db.rows<SagaRow>(
-      `INSERT INTO orders.sagas (id, order_id, kind, state, data, owner, lease_until, job_id)
-       VALUES ($1, $2, $3, 'running', $4, $5, now() + make_interval(secs => $6), $1) RETURNING ${COLUMNS}`,
-      [id, orderId, kind, JSON.stringify(data), this.#owner, this.#lease / 1000],
+    const { saga, owner, lease, job } = this.draft(orderId, kind, data);
+    await this.#db.rows(
+      `INSERT INTO orders.sagas (id, order_id, kind, state, data, fence, owner, lease_until, job_id)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8), $9)`,
+      [saga.id, orderId, kind, saga.state, JSON.stringify(data), saga.fence, owner, lease, saga.job_id],
       tx,
     );
-    await this.#sendJob(tx, id, id);
-    return onlyRow(rows);
+    await this.#jobs.put(tx, [job]);
+    return saga;
   }
 
   /** Takes up a waiting saga again, in the caller's transaction. @returns undefined if it waits no longer */
@@ -104,7 +133,7 @@ export class SagaStore {
       [id, JSON.stringify(data), this.#owner, this.#lease / 1000, jobId],
       tx,
     );
-    if (row) await this.#sendJob(tx, row.id, jobId);
+    if (row) await this.#jobs.put(tx, [this.#jobOf(row.id, jobId)]);
     return row;
   }
 
@@ -194,9 +223,11 @@ export class SagaStore {
     };
   }
 
-  /** Notes where a take-over begins, in the caller's transaction: the pivot's. @throws LeaseLost */
-  async passPivot(tx: Tx, saga: SagaRow, nextStep: string): Promise<void> {
-    await this.#write(saga, "step = $3", [nextStep], tx);
+  /** @throws LeaseLost if another driver has taken the saga over */
+  async assertHeld(saga: SagaRow): Promise<void> {
+    const values = [saga.id, saga.fence];
+    const held = await this.#db.one("SELECT id FROM orders.sagas WHERE id = $1 AND fence = $2", values);
+    if (!held) throw new LeaseLost();
   }
 
   /** Lets the saga wait for its payment, without a job, in the caller's transaction. @throws LeaseLost */
@@ -231,7 +262,7 @@ export class SagaStore {
 
   /** Sends the job that cancels the order at `when` if it is still unpaid, in the caller's transaction. */
   async expireAt(tx: Tx, orderId: string, when: Date): Promise<void> {
-    await this.#jobs.send(tx, EXPIRY_QUEUE.name, { order_id: orderId }, { startAfter: when });
+    await this.#jobs.put(tx, [{ queue: EXPIRY_QUEUE.name, data: { order_id: orderId }, startAfter: when }]);
   }
 
   /** Gives the lease up at once, so that whoever asks next need not wait for it to run out. */
@@ -272,18 +303,18 @@ export class SagaStore {
         [id, this.#owner, this.#lease / 1000, jobId],
         tx,
       );
-      if (row) await this.#sendJob(tx, id, jobId);
+      if (row) await this.#jobs.put(tx, [this.#jobOf(id, jobId)]);
       return row;
     });
   }
 
-  async #sendJob(tx: Tx, sagaId: string, jobId: string): Promise<void> {
+  #jobOf(sagaId: string, jobId: string): NewJob {
     // It first looks when the first lease could have run out; a saga that ended has taken its job away.
     const startAfter = new Date(Date.now() + this.#lease);
-    await this.#jobs.send(tx, SAGA_QUEUE.name, { saga_id: sagaId }, { id: jobId, startAfter });
+    return { queue: SAGA_QUEUE.name, data: { saga_id: sagaId }, id: jobId, startAfter };
   }
 
-  /** Every write of a driver goes through here: it counts only under the fence that the driver was given. */
+  /** Every write of a driver goes through here (the pivot's, checkout-writes.ts): it counts only under the fence that the driver was given. */
   async #write(saga: SagaRow, assignments: string, values: unknown[], tx?: Tx): Promise<void> {
     const rows = await this.#db.rows(
       `UPDATE orders.sagas SET ${assignments}, updated_at = now() WHERE id = $1 AND fence = $2 RETURNING id`,
@@ -292,9 +323,4 @@ export class SagaStore {
     );
     if (rows.length === 0) throw new LeaseLost();
   }
-}
-
-function onlyRow<T>([row]: T[]): T {
-  if (!row) throw new Error("An INSERT … RETURNING gave no row");
-  return row;
 }

@@ -34,9 +34,16 @@ export async function ask<T>(
   deadline: number,
   request: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const signal = AbortSignal.timeout(Math.max(1, Math.min(timeout, deadline - Date.now())));
-  const givenUp = new Promise<never>((_resolve, reject) => {
-    signal.addEventListener("abort", () => reject(new PaymentOutcomeUnknown({})), { once: true });
-  });
-  return await Promise.race([request(signal), givenUp]);
+  const controller = new AbortController();
+  const { promise: givenUp, reject } = Promise.withResolvers<never>();
+  const giveUp = () => {
+    controller.abort();
+    reject(new PaymentOutcomeUnknown({}));
+  };
+  const timer = setTimeout(giveUp, Math.max(1, Math.min(timeout, deadline - Date.now())));
+  try {
+    return await Promise.race([request(controller.signal), givenUp]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -22,21 +22,15 @@ const MARGIN = 30_000;
  * @returns the ids of the products that changed
  */
 export async function applyLevels(db: Database, levels: readonly StockLevel[], tx?: Tx): Promise<number[]> {
-  const given = levels.map(({ product_id, available, version }) => ({ product_id, available, version }));
+  const given = levels.toSorted((a, b) => a.product_id - b.product_id);
   const rows = await db.rows<{ id: number }>(
-    `WITH newer AS (
-       SELECT product.id, level.available, level.version
-       FROM jsonb_to_recordset($1::jsonb) AS level (product_id int, available int, version bigint)
-       JOIN products.products AS product ON product.id = level.product_id
-       WHERE product.stock_version < level.version
-       ORDER BY product.id FOR NO KEY UPDATE OF product
-     )
-     UPDATE products.products AS product
-     SET stock_quantity = newer.available, stock_version = newer.version
-     FROM newer, (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
-     WHERE product.id = newer.id
-     RETURNING product.id`,
-    [JSON.stringify(given)],
+    `SELECT id FROM (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed,
+       LATERAL products.follow_stock($1, $2, $3) AS id`,
+    [
+      given.map(({ product_id }) => product_id),
+      given.map(({ available }) => available),
+      given.map(({ version }) => version),
+    ],
     tx,
   );
   return rows.map(({ id }) => id);

@@ -118,20 +118,18 @@ export async function setPassword(
 }
 
 /** The user of this id or email (of both, if both are given), or null. */
-export async function findUser(models: Models, by: { id?: string; email?: string }): Promise<User | null> {
-  if (by.id === undefined && by.email === undefined) return null;
-  const row = await models.main.findOne({
-    where: {
-      ...(by.id === undefined ? {} : { id: by.id }),
-      ...(by.email === undefined ? {} : { email: normaliseEmail(by.email) }),
-    },
-  });
-  return row && toUser(row);
+export async function findUser(db: Database, by: { id?: string; email?: string }): Promise<User | null> {
+  const { id } = by;
+  const email = by.email === undefined ? undefined : normaliseEmail(by.email);
+  if (id === undefined && email === undefined) return null;
+  const [column, value] = id === undefined ? ["email", email] : ["id", id];
+  const row = await db.one<UserRow>(`SELECT * FROM users.users WHERE ${column} = $1`, [value]);
+  return row === undefined || (email !== undefined && row.email !== email) ? null : toUser(row);
 }
 
 /** @throws NotFound */
-export async function getUser(models: Models, id: string): Promise<User> {
-  const user = await findUser(models, { id });
+export async function getUser(db: Database, id: string): Promise<User> {
+  const user = await findUser(db, { id });
   if (!user) throw new NotFound({ what: "user", id });
   return user;
 }

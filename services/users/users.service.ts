@@ -6,6 +6,7 @@ import { jobHandlers } from "../../mixins/job-handlers.ts";
 import { jobs } from "../../mixins/jobs.ts";
 import { sql } from "../../mixins/sql.ts";
 import {
+  type Accounts,
   checkPassword,
   createAccount,
   findUser,
@@ -20,7 +21,7 @@ import { migrations } from "./migrations/index.ts";
 import { Passwords } from "./passwords.ts";
 import { ensureAdmin, seedDemoUsers } from "./seed.ts";
 import { usersContract } from "./users.contract.ts";
-import { defineModels, type Models } from "./users.model.ts";
+import { defineModels } from "./users.model.ts";
 
 export default defineService(usersContract)({
   mixins: [sql("users", { models: defineModels, migrations }), jobs("users")],
@@ -33,13 +34,13 @@ export default defineService(usersContract)({
     ...jobHandlers,
 
     async profile(ctx) {
-      return await profileOf(this.models, principalOf(ctx.meta).id);
+      return await profileOf(this, principalOf(ctx.meta).id);
     },
 
     async updateProfile(ctx) {
       const { id } = principalOf(ctx.meta);
       await updateProfile(this.models, id, ctx.params);
-      return await profileOf(this.models, id);
+      return await profileOf(this, id);
     },
 
     async addresses(ctx) {
@@ -65,7 +66,7 @@ export default defineService(usersContract)({
     },
 
     async get(ctx) {
-      return await getUser(this.models, ctx.params.id);
+      return await getUser(this.db, ctx.params.id);
     },
 
     async update(ctx) {
@@ -87,7 +88,7 @@ export default defineService(usersContract)({
     },
 
     async find(ctx) {
-      return await findUser(this.models, ctx.params);
+      return await findUser(this.db, ctx.params);
     },
 
     async count() {
@@ -104,8 +105,8 @@ export default defineService(usersContract)({
   },
 });
 
-async function profileOf(models: Models, id: string) {
-  const [user, addresses] = await Promise.all([getUser(models, id), listAddresses(models, id)]);
+async function profileOf({ db, models }: Pick<Accounts, "db" | "models">, id: string) {
+  const [user, addresses] = await Promise.all([getUser(db, id), listAddresses(models, id)]);
   return { user, addresses };
 }
 

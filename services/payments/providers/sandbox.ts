@@ -62,8 +62,6 @@ export class Sandbox implements PaymentProvider {
   async charge(request: ChargeRequest, signal: AbortSignal): Promise<FinalCharge | Unavailable> {
     const behaviour = METHODS.get(request.paymentMethod);
     if (!behaviour) return { kind: "invalid_method" };
-    const before = await this.lookupCharge(request.key);
-    if (before) return before;
     await delay(behaviour.latency, undefined, { signal });
     if (behaviour.down) return { kind: "unavailable" };
     signal.throwIfAborted();

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { sequelizeOf } from "../../lib/stores/connect.ts";
+import { Database } from "../../lib/stores/database.ts";
+import { Jobs, type NewJob } from "../../lib/stores/jobs.ts";
+import { createDatabase } from "../helpers/shop.ts";
+
+let db: Database;
+let jobs: Jobs;
+beforeAll(async () => {
+  const url = await createDatabase();
+  db = new Database(sequelizeOf(url, { DATABASE_POOL: 2, DATABASE_TIMEOUT: 10_000 }));
+  jobs = new Jobs({ url, pollSeconds: 30, timeout: 10_000, onError: () => undefined });
+  await jobs.queue({
+    name: "parcels",
+    deadLetter: "parcels-dead",
+    retryLimit: 7,
+    retryDelay: 3,
+    retryBackoff: true,
+    retryDelayMax: 60,
+    expireInSeconds: 45,
+    deleteAfterSeconds: 1_234,
+    retentionSeconds: 98_765,
+  });
+});
+afterAll(async () => {
+  await jobs?.stop();
+  await db?.sequelize.close();
+});
+
+const put = (...some: NewJob[]) => db.transaction((tx) => jobs.put(tx, some));
+const data = { weight: 3, note: "Mind the 'quotes' and the \\ in it" };
+
+/** The job's row without what differs from job to job; what depends on when it was made, as s since then. */
+async function rowOf(id: string): Promise<object | undefined> {
+  return await db.one(
+    `SELECT to_jsonb(job) - '{id,created_on,start_after,keep_until}'::text[] AS rest,
+       round(extract(epoch FROM start_after - created_on)) AS starts, extract(epoch FROM keep_until - start_after) AS kept
+     FROM pgboss.job WHERE id = $1`,
+    [id],
+  );
+}
+
+describe("jobs that are put in", () => {
+  const [now, later] = ["01936f6e-2f7a-7cc3-98a4-8d2f1f0a9c11", "01936f6e-2f7a-7cc3-98a4-8d2f1f0a9c12"];
+
+  it("are those that pg-boss itself would make, due at once or later", async () => {
+    const startAfter = new Date(Date.now() + 60_000);
+    await put({ id: now, queue: "parcels", data }, { id: later, queue: "parcels", data, startAfter });
+    const [ofNow, ofLater] = [
+      await jobs.boss.send("parcels", data),
+      await jobs.boss.send("parcels", data, { startAfter }),
+    ];
+    expect(await rowOf(now)).toEqual(await rowOf(String(ofNow)));
+    expect(await rowOf(later)).toEqual(await rowOf(String(ofLater)));
+    expect(await rowOf(now)).toMatchObject({ starts: "0", kept: "98765.000000" });
+  });
+
+  it("go with their transaction", async () => {
+    const id = "01936f6e-2f7a-7cc3-98a4-8d2f1f0a9c13";
+    const failed = db.transaction(async (tx) => {
+      await jobs.put(tx, [{ id, queue: "parcels", data }]);
+      throw new Error("changed my mind");
+    });
+    await expect(failed).rejects.toThrow("changed my mind");
+    expect(await rowOf(id)).toBeUndefined();
+  });
+
+  it("are refused for a queue that isn't there", async () => {
+    await expect(put({ queue: "letters", data })).rejects.toThrow('null value in column "name"');
+  });
+});
