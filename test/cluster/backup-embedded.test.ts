@@ -10,6 +10,7 @@ import { restore } from "../../cli/actions/restore.ts";
 import { checkArchive } from "../../cli/backup/archive-reader.ts";
 import { createArchive } from "../../cli/backup/archive-writer.ts";
 import type { Manifest } from "../../cli/backup/manifest.ts";
+import { migrations } from "../../services/migrations.ts";
 import { act } from "../cli/support.ts";
 import { clean, eventually, givenProduct, send } from "../helpers/client.ts";
 import { SECRETS } from "../helpers/env.ts";
@@ -124,10 +125,9 @@ it("an archive of an older schema is restored as it was, and then migrated", asy
   expect(await act((io) => backup({ out: older }, io), { env })).toMatchObject({ code: 0 });
   expect(await act((io) => restore(older, {}, io), { env: at("fourth") })).toMatchObject({ code: 0 });
   const { json } = await act((io) => migrateStatus({ service, json: true }, io), { env: at("fourth") });
-  expect(Object(json()).migrations.map(({ state }: { state: string }) => state)).toEqual([
-    "applied",
-    "applied",
-  ]);
+  expect(Object(json()).migrations.map(({ state }: { state: string }) => state)).toEqual(
+    migrations.inventory.map(() => "applied"),
+  );
   expect(await act((io) => migrateUp({}, io), { env })).toMatchObject({ code: 0 });
 });
 
