@@ -14,7 +14,7 @@ import type { Actor, OrderRecord } from "./order-store.ts";
 import type { OrderAttributes } from "./orders.model.ts";
 import type { OrdersParts } from "./saga-context.ts";
 import { driveSaga, goesOn, WHILE_ASKED } from "./saga-driver.ts";
-import type { SagaData, SagaRow } from "./saga-store.ts";
+import type { SagaData, SagaRow } from "./saga-records.ts";
 
 /** What changes an order after it was placed. Each begins with one transaction that locks the order's row. */
 

@@ -8,7 +8,7 @@ import { type HistoryRow, orderView } from "./order-view.ts";
 import type { ShippingAddress } from "./orders.contract.ts";
 import type { PricedItem, Totals } from "./pricing.ts";
 import type { OrdersParts, SagaContext } from "./saga-context.ts";
-import type { NewSaga } from "./saga-store.ts";
+import type { NewSaga } from "./saga-records.ts";
 
 /**
  * What every checkout writes in orders' own database: its beginning and its pivot. Each is one statement, and so one

@@ -21,7 +21,7 @@ import type { Order, ShippingAddress } from "./orders.contract.ts";
 import { mergeItems, priceItems, totalsOf } from "./pricing.ts";
 import type { OrdersParts } from "./saga-context.ts";
 import { driveSaga, goesOn, WHILE_ASKED } from "./saga-driver.ts";
-import type { SagaRow } from "./saga-store.ts";
+import type { SagaRow } from "./saga-records.ts";
 
 export interface CheckoutParams {
   shipping_address: ShippingAddress;

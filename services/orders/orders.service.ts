@@ -19,7 +19,8 @@ import { defineModels } from "./orders.model.ts";
 import type { OrdersParts } from "./saga-context.ts";
 import { driveSaga, goesOn, resumeSaga, WHILE_ASKED } from "./saga-driver.ts";
 import { sagaFigures, sagaSamples } from "./saga-figures.ts";
-import { DEAD_SAGA_QUEUE, EXPIRY_QUEUE, SAGA_QUEUE, SagaStore } from "./saga-store.ts";
+import { DEAD_SAGA_QUEUE, EXPIRY_QUEUE, SAGA_QUEUE } from "./saga-records.ts";
+import { SagaStore } from "./saga-store.ts";
 import { listSagas, sagaOf } from "./sagas.ts";
 import { SalesFigures } from "./sales-figures.ts";
 

@@ -6,7 +6,8 @@ import type { CheckoutAnswers } from "./checkout-answers.ts";
 import type { OrderRecord, OrderStore } from "./order-store.ts";
 import { orderView } from "./order-view.ts";
 import type { Refusal } from "./saga.ts";
-import type { SagaRow, SagaStore } from "./saga-store.ts";
+import type { SagaRow } from "./saga-records.ts";
+import type { SagaStore } from "./saga-store.ts";
 
 /** What the order service's domain works with. */
 export interface OrdersParts {

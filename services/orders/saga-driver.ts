@@ -5,7 +5,7 @@ import { closingSaga } from "./closing.saga.ts";
 import type { OrderRecord } from "./order-store.ts";
 import { type DriveOptions, drive, LeaseLost, type SagaResult, SagaUnresolved } from "./saga.ts";
 import type { OrdersParts, SagaContext } from "./saga-context.ts";
-import type { SagaRow } from "./saga-store.ts";
+import type { SagaRow } from "./saga-records.ts";
 
 /** ms between tries of an unknown step while a customer waits for the answer. */
 export const WHILE_ASKED: DriveOptions = { retryDelays: [100, 400] };

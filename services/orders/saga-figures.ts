@@ -1,7 +1,7 @@
 import type { Sample } from "../../lib/metrics.ts";
 import { SAGA_STATES } from "../../lib/metrics-catalogue.ts";
 import type { Database } from "../../lib/stores/database.ts";
-import type { SagaRow } from "./saga-store.ts";
+import type { SagaRow } from "./saga-records.ts";
 
 /** s that a saga may be at work; what waits for a payment, or is parked, is not. */
 const STUCK_AFTER = 120;
