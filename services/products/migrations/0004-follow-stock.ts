@@ -1,5 +1,20 @@
 import type { Migration } from "../../../lib/stores/migrate.ts";
 
+/** @param also what the trigger sets before the text that is searched */
+const refreshSearch = (also = "") => `
+    CREATE OR REPLACE FUNCTION refresh_search() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+      category text;
+    BEGIN
+      SELECT name INTO category FROM products.categories WHERE id = NEW.category_id FOR SHARE;
+      ${also}
+      NEW.search := products.lexemes(NEW.name, 'A')
+        || products.lexemes(replace(products.words(NEW.sku), ' ', ''), 'A')
+        || products.lexemes(coalesce(category, ''), 'B')
+        || products.lexemes(NEW.description, 'D');
+      RETURN NEW;
+    END $$;`;
+
 /**
  * What a change of stock costs, of which each order makes two. Beside a BEFORE UPDATE trigger Postgres makes a stored
  * generated column anew at every update: the trigger makes it now, and runs only where a name or a text changes.
@@ -8,18 +23,7 @@ export const followStock: Migration = {
   name: "0004-follow-stock",
   up: `
     ALTER TABLE products ALTER COLUMN name_words DROP EXPRESSION;
-    CREATE OR REPLACE FUNCTION refresh_search() RETURNS trigger LANGUAGE plpgsql AS $$
-    DECLARE
-      category text;
-    BEGIN
-      SELECT name INTO category FROM products.categories WHERE id = NEW.category_id FOR SHARE;
-      NEW.name_words := products.words(NEW.name);
-      NEW.search := products.lexemes(NEW.name, 'A')
-        || products.lexemes(replace(products.words(NEW.sku), ' ', ''), 'A')
-        || products.lexemes(coalesce(category, ''), 'B')
-        || products.lexemes(NEW.description, 'D');
-      RETURN NEW;
-    END $$;
+    ${refreshSearch("NEW.name_words := products.words(NEW.name);")}
 
     -- Takes over what is available of these products where the version is newer than what they know, and gives the
     -- ids of those that changed. Products come in ascending order: that in which they are locked. A function, because
@@ -37,17 +41,7 @@ export const followStock: Migration = {
     END $$;`,
   down: `
     DROP FUNCTION follow_stock;
-    CREATE OR REPLACE FUNCTION refresh_search() RETURNS trigger LANGUAGE plpgsql AS $$
-    DECLARE
-      category text;
-    BEGIN
-      SELECT name INTO category FROM products.categories WHERE id = NEW.category_id FOR SHARE;
-      NEW.search := products.lexemes(NEW.name, 'A')
-        || products.lexemes(replace(products.words(NEW.sku), ' ', ''), 'A')
-        || products.lexemes(coalesce(category, ''), 'B')
-        || products.lexemes(NEW.description, 'D');
-      RETURN NEW;
-    END $$;
+    ${refreshSearch()}
     ALTER TABLE products DROP COLUMN name_words;
     ALTER TABLE products
       ADD COLUMN name_words text COLLATE "C" GENERATED ALWAYS AS (products.words(name)) STORED;
