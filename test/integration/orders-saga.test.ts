@@ -9,7 +9,7 @@ import {
   send,
   type TestUser,
 } from "../helpers/client.ts";
-import { driverDied } from "../helpers/orders.ts";
+import { driverDied, idOf } from "../helpers/orders.ts";
 import { FakeParticipants } from "../helpers/participants.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
@@ -44,7 +44,6 @@ const order = (body: object = {}, options: RequestOptions = {}) =>
     { token: user.token, ...options },
   );
 const paid = { payment_method: "pm_card_visa" };
-const idOf = (answer: Answer) => String(answer.at("order", "id"));
 const get = (id: string) => send(shop, "GET", `/api/orders/${id}`, undefined, { token: user.token });
 
 async function newestOrder(): Promise<Answer> {
