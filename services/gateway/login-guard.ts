@@ -21,7 +21,7 @@ export class LoginGuard {
 
   /**
    * Lets one attempt in, if need be after others of the same key have ended; `res` tells how it ended.
-   * @throws RateLimited after too many failures
+   * @throws RateLimited after too many failures, and for who hung up before it was their turn
    */
   async admit(email: string, ip: string, res: ServerResponse): Promise<void> {
     const limiter = this.#limiter;
@@ -30,6 +30,8 @@ export class LoginGuard {
     for (;;) {
       const failed = await get(limiter, key);
       if (failed && failed.consumedPoints >= limiter.points) throw rateLimited(failed);
+      // Nobody would tell of its end, and its place would never be free again.
+      if (res.closed) throw new RateLimited({ retry_after: 1 });
       const others = this.#underWay.get(key) ?? { count: 0, waiting: [] };
       if ((failed?.consumedPoints ?? 0) + others.count < limiter.points) {
         this.#underWay.set(key, { ...others, count: others.count + 1 });

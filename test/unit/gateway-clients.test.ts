@@ -62,6 +62,7 @@ function response(): ServerResponse {
 
 function end(res: ServerResponse, status: number | "hung up"): void {
   if (status !== "hung up") res.writeHead(status);
+  Object.defineProperty(res, "closed", { value: true });
   EventEmitter.prototype.emit.call(res, "close");
 }
 
@@ -134,6 +135,18 @@ describe("the login guard", () => {
       }),
     );
     expect(most).toBe(3);
+  });
+
+  it("keeps no place for who hung up while they waited", async () => {
+    const guard = guardOf(2);
+    const admitted = [response(), response()];
+    await Promise.all(admitted.map((res) => guard.admit("a@example.com", "1.1.1.1", res)));
+    const waiting = [response(), response(), response()];
+    const outcomes = Promise.allSettled(waiting.map((res) => guard.admit("a@example.com", "1.1.1.1", res)));
+    await settle();
+    for (const res of [...waiting, ...admitted]) end(res, "hung up");
+    expect(await outcomes).toEqual(waiting.map(() => expect.objectContaining({ status: "rejected" })));
+    await attempt(guard, 200);
   });
 
   it("does nothing where limits are off", async () => {
