@@ -98,8 +98,9 @@ export async function recentChecks(broker: ServiceBroker): Promise<StoreCheck[]>
 }
 
 function ask(node: Node): Promise<StoreCheck[]> {
-  if (!node.last || Date.now() - node.last.at >= node.fresh) {
-    node.last = { at: Date.now(), asked: Promise.all(node.checks.map(askOne)) };
+  const now = performance.now();
+  if (!node.last || now - node.last.at >= node.fresh) {
+    node.last = { at: now, asked: Promise.all(node.checks.map(askOne)) };
   }
   return node.last.asked;
 }

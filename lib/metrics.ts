@@ -27,6 +27,7 @@ const FRESH = 15_000;
 const PATIENCE = 1_000;
 /** ms after which a figure that could not be read again is told no more. */
 const STALE = 90_000;
+const NEVER = Number.NEGATIVE_INFINITY;
 
 interface Source {
   read: () => Promise<readonly Sample[]> | readonly Sample[];
@@ -85,16 +86,16 @@ export class Metrics {
    */
   collect(key: string, read: Source["read"], fresh = FRESH): void {
     if (this.#sources.has(key)) return;
-    this.#sources.set(key, { read, fresh, samples: [], readAt: 0, triedAt: 0 });
+    this.#sources.set(key, { read, fresh, samples: [], readAt: NEVER, triedAt: NEVER });
   }
 
   /** The node's metrics in Prometheus' text format 0.0.4. Takes a second at most, whatever is away. */
   async text(): Promise<string> {
-    const now = Date.now();
+    const now = performance.now();
     const readings = [...this.#sources.values()].flatMap((source) => this.#refresh(source, now));
     if (readings.length > 0) await atMost(PATIENCE, Promise.all(readings));
     const samples = [...this.#sources.values()]
-      .filter(({ readAt }) => Date.now() - readAt < STALE)
+      .filter(({ readAt }) => performance.now() - readAt < STALE)
       .flatMap((source) => source.samples);
     return metricsText(this.#broker, this.#histograms, samples);
   }
@@ -112,7 +113,7 @@ export class Metrics {
   async #read(source: Source): Promise<void> {
     try {
       source.samples = await source.read();
-      source.readAt = Date.now();
+      source.readAt = performance.now();
     } catch (error) {
       this.#broker.logger.debug("Could not read figures", { error: String(error) });
     }

@@ -114,7 +114,7 @@ function unref(stream: Readable | Writable): void {
  * Call it only with the directory's lock held.
  */
 export async function endOrphan(directory: string): Promise<void> {
-  const started = Date.now();
+  const started = performance.now();
   for (;;) {
     const pid = await readPostmasterPid(directory);
     if (pid === undefined) return;
@@ -122,7 +122,7 @@ export async function endOrphan(directory: string): Promise<void> {
       await rm(join(directory, "postmaster.pid"), { force: true });
       return;
     }
-    const waited = Date.now() - started;
+    const waited = performance.now() - started;
     if (waited > 20_000) {
       throw new Error(
         `The Postgres that an earlier shop left in ${directory} (process ${pid}) does not stop: end it by hand.`,

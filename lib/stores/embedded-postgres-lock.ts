@@ -29,8 +29,8 @@ export async function lockDirectory(dataDir: string): Promise<DirectoryLock> {
       // SQLite would open it read-only, and then lock nothing out.
       throw new Error(`${lockFile} can't be written: run the shop as the user who owns it.`, { cause });
     });
-    for (const deadline = Date.now() + PATIENCE_MS; !acquire(lock); await sleep(20)) {
-      if (Date.now() < deadline) continue;
+    for (const deadline = performance.now() + PATIENCE_MS; !acquire(lock); await sleep(20)) {
+      if (performance.now() < deadline) continue;
       const holder = (await readFile(holderFile, "utf8").catch(() => "")).trim() || "unknown";
       throw new Error(
         `DATA_DIR ${dataDir} is in use by another shop (process ${holder}): stop that one, or give this one a DATA_DIR of its own.`,

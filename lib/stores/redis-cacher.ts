@@ -104,11 +104,11 @@ export class RedisCacher extends Cachers.Base<{ missingResponse: null }> {
 
   /** @returns undefined if Redis is away, and for a moment after it gave no answer */
   async #try<T>(work: (redis: Redis) => Promise<T>): Promise<T | undefined> {
-    if (this.#redis?.status !== "ready" || Date.now() < this.#pausedUntil) return undefined;
+    if (this.#redis?.status !== "ready" || performance.now() < this.#pausedUntil) return undefined;
     try {
       return await work(this.#redis);
     } catch {
-      this.#pausedUntil = Date.now() + PAUSE;
+      this.#pausedUntil = performance.now() + PAUSE;
       return undefined;
     }
   }

@@ -57,7 +57,7 @@ export const gateway = (timeouts?: Timeouts) =>
       },
       "$node.disconnected"(ctx) {
         const { id, services, unexpected } = nodeOf(ctx.params);
-        if (unexpected) this.lost.lose(id, services, Date.now());
+        if (unexpected) this.lost.lose(id, services, performance.now());
       },
     },
   });

@@ -57,7 +57,7 @@ export async function askNodes(broker: ServiceBroker, lost: LostNodes): Promise<
     .map(({ id, services }) => ({ id: String(id), services: serviceNames(services) }));
   const answers = await Promise.all(known.map((node) => askNode(broker, node)));
   const ids = new Set(known.map(({ id }) => id));
-  return [...answers, ...lost.list(Date.now()).filter(({ id }) => !ids.has(id))];
+  return [...answers, ...lost.list(performance.now()).filter(({ id }) => !ids.has(id))];
 }
 
 /** The names in a node's list of services, without Moleculer's own. */

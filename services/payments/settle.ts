@@ -31,7 +31,7 @@ export async function settle(
   while (current.status === "processing") {
     const found = await lookUp(parts, current, deadline);
     if (found.kind === "silence" || (found.kind === "none" && !current.settled)) {
-      if (Date.now() + LOOK_EVERY >= deadline) throw new PaymentOutcomeUnknown({});
+      if (performance.now() + LOOK_EVERY >= deadline) throw new PaymentOutcomeUnknown({});
       await delay(LOOK_EVERY);
       current = await parts.payments.get(current.id);
     } else if (found.kind !== "none") {

@@ -40,7 +40,7 @@ async function attempt(parts: PaymentsParts, what: object, check: () => Promise<
 
 async function checkPayment(parts: PaymentsParts, payment: PaymentState): Promise<void> {
   // One look: others are due too.
-  const ended = await settle(parts, payment, Date.now() + parts.timeout);
+  const ended = await settle(parts, payment, performance.now() + parts.timeout);
   if (!isCapture(ended)) await giveBackLateCapture(parts, ended, deadlineFromNow());
   else if (ended.cancelled) await giveBack(parts, ended, deadlineFromNow());
   await parts.payments.leave(ended.id);

@@ -59,6 +59,15 @@ describe("figures that a store is asked for", () => {
     expect(await metrics.text()).not.toContain("molecart_sagas{");
   });
 
+  it("are read on when the clock is set back", async () => {
+    let reads = 0;
+    metrics.collect("sagas", async () => sagas(++reads));
+    await metrics.text();
+    jest.setSystemTime(Date.now() - 3_600_000);
+    jest.advanceTimersByTime(15_000);
+    expect(await metrics.text()).toContain(line(2));
+  });
+
   it("of one key are read once", async () => {
     metrics.collect("queues", () => sagas(1));
     metrics.collect("queues", () => sagas(2));
