@@ -1,6 +1,7 @@
 import type { Database } from "../../lib/stores/database.ts";
 import { deadEventQueue, eventQueue } from "../../lib/stores/event-jobs.ts";
 import type { OrderStatus } from "./order-state.ts";
+import { setGoingAt } from "./saga-figures.ts";
 
 export interface AuditRow {
   order_id: string;
@@ -11,6 +12,7 @@ export interface AuditRow {
   refunded: number;
   paid: boolean;
   saga: string | null;
+  /** Since the saga was set going last. */
   saga_age_ms: number | null;
   overdue_ms: number | null;
   /** An event about it is still on its way to notifications, or was given up and lies among the dead letters. */
@@ -26,7 +28,7 @@ export async function auditPage(
   const orders = await db.rows<AuditRow>(
     `SELECT o.id AS order_id, o.number, o.status, o.total, o.refunded, o.payment_id IS NOT NULL AS paid,
        s.state AS saga,
-       (extract(epoch FROM now() - s.created_at) * 1000)::float8 AS saga_age_ms,
+       (extract(epoch FROM now() - ${setGoingAt("s")}) * 1000)::float8 AS saga_age_ms,
        CASE WHEN s.state = 'waiting' AND o.reserved_until < now()
          THEN (extract(epoch FROM now() - o.reserved_until) * 1000)::float8 END AS overdue_ms,
        coalesce(o.id::text IN (

@@ -3,6 +3,14 @@ import { SAGA_STATES } from "../../lib/metrics-catalogue.ts";
 import type { Database } from "../../lib/stores/database.ts";
 import type { SagaRow } from "./saga-records.ts";
 
+/**
+ * When a saga was set going last, in SQL: its job is made then, and the job's id (a UUIDv7) tells when. One that had waited
+ * for its payment, and has just been paid, is not stuck because it is old.
+ * @param saga its alias
+ */
+export const setGoingAt = (saga: string) =>
+  `to_timestamp(('x' || left(replace(${saga}.job_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0)`;
+
 /** s that a saga may be at work; what waits for a payment, or is parked, is not. */
 const STUCK_AFTER = 120;
 
@@ -19,14 +27,11 @@ export interface SagaFigures {
 /** The sagas that are not at their end, by state: what waits for a payment, runs, is undone, or is parked. */
 export async function sagaFigures(db: Database): Promise<SagaFigures[]> {
   return await db.rows<SagaFigures>(
-    // The job of a run is made as it begins, and its id (a UUIDv7) tells when: a saga that had waited for its payment
-    // is not stuck because it is old.
     `SELECT state, count(*)::integer AS count,
        (count(*) FILTER (WHERE state IN ('running', 'compensating')
-         AND to_timestamp(('x' || left(replace(job_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0)
-           < now() - make_interval(secs => ${STUCK_AFTER})))::integer AS stuck,
+         AND ${setGoingAt("saga")} < now() - make_interval(secs => ${STUCK_AFTER})))::integer AS stuck,
        greatest(0, extract(epoch FROM now() - min(created_at)))::float8 AS oldest_s
-     FROM orders.sagas WHERE state NOT IN ('done', 'undone') GROUP BY state ORDER BY state`,
+     FROM orders.sagas AS saga WHERE state NOT IN ('done', 'undone') GROUP BY state ORDER BY state`,
   );
 }
 

@@ -94,6 +94,19 @@ describe("an order that waits for its payment", () => {
     await eventually(async () => fakes.reservations.get(id) === "released");
   });
 
+  it("is as young as its payment, however long it had waited", async () => {
+    const id = idOf(await place(PENDING));
+    await db.query("UPDATE orders.sagas SET created_at = now() - interval '10 minutes' WHERE order_id = $1", [
+      id,
+    ]);
+    fakes.fail("charge", "lost", "lost", "lost");
+    await expect(pay(id)).rejects.toMatchObject({ type: "ORDER_OUTCOME_UNKNOWN" });
+    const { orders } = await shop.call("orders.audit", { limit: 1000 });
+    const audited = orders.find(({ order_id }) => order_id === id);
+    expect(audited?.saga).toBe("running");
+    expect(audited?.saga_age_ms).toBeLessThan(60_000);
+  });
+
   it("can't be paid by somebody else", async () => {
     const id = idOf(await place(PENDING));
     const stranger = newId();
