@@ -1,5 +1,6 @@
 import type { Caller } from "../../lib/call.ts";
 import { madeAt } from "../../lib/ids.ts";
+import { isStoreAway } from "../../middlewares/failures.ts";
 import { checkoutSaga } from "./checkout.saga.ts";
 import { closingSaga } from "./closing.saga.ts";
 import type { OrderRecord } from "./order-store.ts";
@@ -71,7 +72,7 @@ export async function resumeSaga(parts: OrdersParts, caller: Caller, sagaId: str
   }
 }
 
-/** True if the saga goes on without this driver: by its job, or by whoever took it over. */
+/** True if the saga goes on without this driver: by its job (when its own database is back, too), or by whoever took it over. */
 export function goesOn(error: unknown): boolean {
-  return error instanceof SagaUnresolved || error instanceof LeaseLost;
+  return error instanceof SagaUnresolved || error instanceof LeaseLost || isStoreAway(error);
 }

@@ -118,6 +118,31 @@ describe("an order that waits for its payment", () => {
   });
 });
 
+function ordersDatabase(): Database {
+  const orders: object = shop.broker.getLocalService("orders");
+  if (!("db" in orders && orders.db instanceof Database)) throw new Error("orders has no database.");
+  return orders.db;
+}
+
+describe("an order whose database goes away once it was charged", () => {
+  it("has an unknown outcome, and is there for the same key when it has been confirmed", async () => {
+    const own = ordersDatabase();
+    const rows = own.rows.bind(own);
+    own.rows = async <R extends object>(text: string, values?: readonly unknown[], tx?: Tx) => {
+      if (fakes.commands.includes("charge")) throw new Error("Connection terminated unexpectedly");
+      return await rows<R>(text, values, tx);
+    };
+    const buyer = await givenUser(shop);
+    const request = { token: buyer.token, headers: { "Idempotency-Key": newId() } };
+    const unknown = await place(PAID, request).finally(() => Object.assign(own, { rows }));
+    expect([unknown.status, unknown.at("code")]).toEqual([504, "ORDER_OUTCOME_UNKNOWN"]);
+    const placed = await db.query("SELECT id FROM orders.orders WHERE user_id = $1", [buyer.id]);
+    await driverDied(db, placed.rows[0]?.id);
+    await eventually(async () => (await place(PAID, request)).at("order", "status") === "confirmed");
+    expect(fakes.captured.get(placed.rows[0]?.id)).toBe(500);
+  });
+});
+
 describe("an order whose COMMIT got no answer", () => {
   /** Has the answer to whatever decides the next order of `buyer` be lost, once. */
   function loseAnswer(own: Database, buyer: string): void {
@@ -147,10 +172,8 @@ describe("an order whose COMMIT got no answer", () => {
     ["waits for its payment", PENDING, "pending", "order.placed"],
     ["is paid", PAID, "confirmed", "order.confirmed"],
   ])("%s, and is told of once", async (_, body, status, event) => {
-    const orders: object = shop.broker.getLocalService("orders");
-    if (!("db" in orders && orders.db instanceof Database)) throw new Error("orders has no database.");
     const buyer = await givenUser(shop);
-    loseAnswer(orders.db, buyer.id);
+    loseAnswer(ordersDatabase(), buyer.id);
     const answer = await place(body, { token: buyer.token });
     expect([answer.status, answer.at("order", "status")]).toEqual([201, status]);
     const { rows } = await db.query(
