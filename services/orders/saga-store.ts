@@ -121,7 +121,7 @@ export class SagaStore {
     return saga ? await this.takeOver(saga.id) : undefined;
   }
 
-  /** Runs `work` while keeping the lease alive, and gives the lease up when it ends without having ended the saga. */
+  /** Runs `work` while keeping the lease alive. It is the caller's to give up. */
   async whileLeased<T>(saga: SagaRow, work: () => Promise<T>): Promise<T> {
     const renewal = setInterval(() => {
       this.#db
