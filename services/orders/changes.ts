@@ -107,12 +107,18 @@ export async function payOrder(
 }
 
 /** An admin takes the order on without a payment through us (an invoice, a bank transfer). */
-export async function confirmUnpaid(parts: OrdersParts, caller: Caller, orderId: string): Promise<void> {
+export async function confirmUnpaid(
+  parts: OrdersParts,
+  caller: Caller,
+  orderId: string,
+  reason?: string,
+): Promise<void> {
   await resumeCheckout(parts, caller, orderId, { actor: "admin" }, (data) => ({
     ...data,
     actor: "admin",
     pays_later: true,
     offline: true,
+    ...(reason === undefined ? {} : { reason }),
   }));
 }
 

@@ -147,8 +147,8 @@ const CONFIRM = `
     FROM held WHERE o.id = held.order_id
     RETURNING o.id
   ), history AS (
-    INSERT INTO orders.history (order_id, at, from_status, to_status, actor)
-    SELECT id, $7, 'pending', 'confirmed', $8 FROM confirmed
+    INSERT INTO orders.history (order_id, at, from_status, to_status, actor, reason)
+    SELECT id, $7, 'pending', 'confirmed', $8, $11 FROM confirmed
   ), answer AS (
     UPDATE orders.checkout_keys AS k SET answer = $9
     FROM confirmed WHERE k.order_id = confirmed.id AND k.answer IS NULL
@@ -163,10 +163,10 @@ const CONFIRM = `
  */
 export async function confirmOrder(context: SagaContext, nextStep: string): Promise<OrderRecord> {
   const { db, orders, sagas, metrics, saga, record, payment } = context;
-  const { actor } = saga.data;
+  const { actor, reason = null } = saga.data;
   const { id } = record.order;
   const at = notBefore(record.order.created_at);
-  const entry: HistoryRow = { at, from_status: "pending", to_status: "confirmed", reason: null, actor };
+  const entry: HistoryRow = { at, from_status: "pending", to_status: "confirmed", reason, actor };
   const confirmed: OrderRecord = {
     order: {
       ...record.order,
@@ -180,7 +180,7 @@ export async function confirmOrder(context: SagaContext, nextStep: string): Prom
     history: [...record.history, entry],
   };
   const answer: Answer = { order: orderView(confirmed.order, confirmed.items, confirmed.history) };
-  const event = eventJobs("order.confirmed", eventData(confirmed, "pending", null));
+  const event = eventJobs("order.confirmed", eventData(confirmed, "pending", reason));
   const written = await db.one(CONFIRM, [
     id,
     saga.id,
@@ -192,6 +192,7 @@ export async function confirmOrder(context: SagaContext, nextStep: string): Prom
     actor,
     JSON.stringify(answer),
     await jobRows(event),
+    reason,
   ]);
   if (!written) {
     await sagas.assertHeld(saga);

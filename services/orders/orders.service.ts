@@ -78,13 +78,13 @@ export default defineService(ordersContract)({
     },
 
     async cancel(ctx) {
-      const user = principalOf(ctx.meta);
       const { id, reason } = ctx.params;
       const userId = ownerOf(ctx);
+      const actor = userId === undefined ? "admin" : "customer";
       await closeOrder(this.parts, ctx, id, "cancelled", {
-        actor: user.role === "admin" && userId === undefined ? "admin" : "customer",
+        actor,
         ...(userId === undefined ? {} : { userId }),
-        reason: reason ?? "cancelled_by_customer",
+        reason: reason ?? `cancelled_by_${actor}`,
       });
       return await this.parts.orders.view(id);
     },
@@ -100,7 +100,7 @@ export default defineService(ordersContract)({
         const { order } = await this.parts.orders.get(id);
         if (status === "pending" || order.status !== "pending")
           await moveOrder(this.parts, id, status, reason);
-        else await confirmUnpaid(this.parts, ctx, id);
+        else await confirmUnpaid(this.parts, ctx, id, reason);
       } else {
         await moveOrder(this.parts, id, status, reason);
       }
@@ -176,7 +176,7 @@ export default defineService(ordersContract)({
   },
 });
 
-/** Whose orders the caller may see: their own; an admin (and another service) everybody's. */
+/** Whose orders the caller may see: their own; undefined for an admin, who may see everybody's. */
 function ownerOf(ctx: Ctx): string | undefined {
   const user = principalOf(ctx.meta);
   return user.role === "admin" ? undefined : user.id;

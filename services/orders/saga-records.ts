@@ -43,6 +43,7 @@ export interface SagaData {
   offline?: boolean;
   /** A closing saga: whether the goods go back on the shelf. */
   returns_stock?: boolean;
+  /** What the order's history says of the change, and the payment's refund with it. */
   reason?: string;
   refusal?: Refusal;
 }
