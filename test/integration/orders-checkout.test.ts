@@ -137,7 +137,7 @@ describe("an idempotency key", () => {
     expect(second.status).toBe(201);
     expect(second.headers.get("idempotent-replayed")).toBe("true");
     expect(first.headers.get("idempotent-replayed")).toBeNull();
-    expect(second.body).toEqual(first.body);
+    expect(JSON.stringify(second.body)).toBe(JSON.stringify(first.body));
   });
 
   it("knows the same request whatever the order of its fields", async () => {

@@ -87,7 +87,8 @@ describe("Idempotency-Key", () => {
     const second = await pay(orderId, "pm_card_visa", key);
     expect(first.status).toBe(200);
     expect(first.headers.get("idempotent-replayed")).toBeNull();
-    expect(second).toMatchObject({ status: 200, body: first.body });
+    expect(second.status).toBe(200);
+    expect(JSON.stringify(second.body)).toBe(JSON.stringify(first.body));
     expect(second.headers.get("idempotent-replayed")).toBe("true");
     expect(timesSent(orderId)).toBe(1);
   });
