@@ -40,12 +40,18 @@ export const amount = makeValidator<MinorUnits>((input) => {
   return toMinor(value);
 });
 
+export const currency = makeValidator<string>((input) => {
+  if (!/^[A-Z]{3}$/.test(input)) throw new EnvError("must be a currency's three letters, like EUR");
+  return input;
+});
+
 /** `15m`, `3600`, `12h`: seconds. */
 export const seconds = makeValidator<number>((input) => {
   const match = /^(\d+)\s*(s|m|h|d)?$/.exec(input.trim());
-  if (!match) throw new EnvError("must be a duration like 900, 15m or 12h");
-  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[match[2] ?? "s"] ?? 1;
-  return Number(match[1]) * unit;
+  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[match?.[2] ?? "s"] ?? 1;
+  const value = Number(match?.[1]) * unit;
+  if (!(value > 0)) throw new EnvError("must be a duration like 900, 15m or 12h");
+  return value;
 });
 
 /** `on`, `off`, or a factor on every limit. 0 means off. */

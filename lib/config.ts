@@ -1,6 +1,7 @@
 import { bool, cleanEnv, host, num, port, str, url } from "envalid";
 import {
   amount,
+  currency,
   integer,
   list,
   mongoUrl,
@@ -89,7 +90,7 @@ const SPEC = {
   WEBHOOK_RETENTION_DAYS: integer(1, 36_500)({ default: 90 }),
   SAGA_LEASE: integer(500, 60_000)({ default: 8000 }),
   RESERVATION_TTL: seconds({ default: 900 }),
-  CURRENCY: str({ default: "EUR" }),
+  CURRENCY: currency({ default: "EUR" }),
   SHIPPING_FLAT: amount({ default: 0 }),
   SHIPPING_FREE_FROM: amount({ default: 0 }),
   TAX_PERCENT: num({ default: 0 }),

@@ -74,6 +74,26 @@ describe("secrets in files", () => {
   });
 });
 
+describe("values that would only fail later", () => {
+  const GIVEN = { DATABASE_URL: URL, JWT_SECRET: SECRET };
+
+  it.each([
+    ["CURRENCY", "eur", "must be a currency's three letters, like EUR"],
+    ["CURRENCY", "EURO", "must be a currency's three letters, like EUR"],
+    ["SESSION_TTL", "0", "must be a duration like 900, 15m or 12h"],
+    ["RESERVATION_TTL", "soon", "must be a duration like 900, 15m or 12h"],
+  ])("%s=%s stops the boot", (name, value, problem) => {
+    expect(problemsOf({ ...GIVEN, [name]: value })).toEqual([`${name} ${problem}`]);
+  });
+
+  it("are taken where they are right", () => {
+    expect(loadConfig({ ...GIVEN, CURRENCY: "CHF", SESSION_TTL: "2h" })).toMatchObject({
+      CURRENCY: "CHF",
+      SESSION_TTL: 7200,
+    });
+  });
+});
+
 describe("a node of a cluster", () => {
   const NATS_URL = "nats://nats:4222";
   const DATABASE = "DATABASE_URL is required";
