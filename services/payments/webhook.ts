@@ -37,6 +37,10 @@ async function lookAtRefund(parts: PaymentsParts, key: string): Promise<void> {
   if (refund?.status !== "pending") return;
   const payment = await parts.payments.get(refund.payment_id);
   const provider = parts.providers.get(payment.provider);
-  const found = await ask(parts, deadlineFromNow(), (signal) => provider.lookupRefund(key, signal));
+  const found = await ask(parts, deadlineFromNow(), (signal) => provider.lookupRefund(key, signal)).catch(
+    () => {
+      throw new PaymentProviderUnavailable({ retry_after: 10 });
+    },
+  );
   if (found?.kind === "refunded") await parts.refunds.succeed(refund, found.ref);
 }

@@ -124,6 +124,11 @@ describe("what it may change", () => {
     );
     await deliver(eventOf("refund.succeeded", refundKey));
     expect(await paymentOf(key)).toMatchObject({ status: "captured", refunded: 0 });
+    provider.failNextRefundLookup();
+    expect(await deliver(eventOf("refund.succeeded", refundKey))).toMatchObject({
+      status: 503,
+      body: { code: "PAYMENT_PROVIDER_UNAVAILABLE" },
+    });
 
     const chargeRef = payment?.provider_ref ?? "";
     await provider.real.refund({ key: refundKey, chargeRef, amount: 1000, currency: "EUR" }, never);
