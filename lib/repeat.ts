@@ -4,7 +4,8 @@ const FIRST_RETRY = 50;
 const LAST_RETRY = 5_000;
 
 interface RepeatOptions {
-  work: () => Promise<unknown>;
+  /** @param stop is aborted when it is to end: for work that goes on in rounds */
+  work: (stop: AbortSignal) => Promise<unknown>;
   /** ms between the end of a run and the next; without it, one run that succeeds is all. */
   every?: number;
   /** ms before the first run; default: at once */
@@ -21,18 +22,19 @@ export function repeat({ work, every, after = 0, failed }: RepeatOptions): () =>
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let failures = 0;
-  let stopped = false;
+  const stop = new AbortController();
+  const { signal } = stop;
 
   const run = async (): Promise<void> => {
     let next = every;
     try {
-      await work();
+      await work(signal);
       failures = 0;
     } catch (error) {
       next = Math.min(FIRST_RETRY * 2 ** failures++, every ?? LAST_RETRY);
-      if (!stopped) failed(error, next);
+      if (!signal.aborted) failed(error, next);
     }
-    if (next !== undefined && !stopped) schedule(next);
+    if (next !== undefined && !signal.aborted) schedule(next);
   };
   const start = () => {
     running = run();
@@ -44,7 +46,7 @@ export function repeat({ work, every, after = 0, failed }: RepeatOptions): () =>
   if (after === 0) start();
   else schedule(after);
   return async () => {
-    stopped = true;
+    stop.abort();
     clearTimeout(timer);
     await running;
   };

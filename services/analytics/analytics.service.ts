@@ -82,7 +82,7 @@ export default defineService(analyticsContract)({
     const { documents, logger } = this;
     const days = configOf(this.broker).ANALYTICS_RETENTION_DAYS;
     this.stop = repeat({
-      work: () => forgetBehaviour(documents, days),
+      work: (stop) => forgetBehaviour(documents, days, stop),
       every: FORGET_EVERY,
       failed: (error) => logger.warn("Could not forget old behaviour", { error: String(error) }),
     });

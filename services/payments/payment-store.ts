@@ -180,8 +180,9 @@ export class PaymentStore {
   /**
    * Forgets the webhooks received more than so many days ago, some thousand by each statement so that none holds many
    * rows. One that comes again after that is handled again, which changes nothing.
+   * @param stop ends it between two statements
    */
-  async forgetEvents(days: number): Promise<void> {
+  async forgetEvents(days: number, stop?: AbortSignal): Promise<void> {
     let forgotten: object[];
     do {
       forgotten = await this.#db.rows(
@@ -191,6 +192,6 @@ export class PaymentStore {
          RETURNING 1`,
         [days, FORGET_BATCH],
       );
-    } while (forgotten.length === FORGET_BATCH);
+    } while (forgotten.length === FORGET_BATCH && !stop?.aborted);
   }
 }

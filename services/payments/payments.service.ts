@@ -146,13 +146,13 @@ export function paymentsService({ makeProviders = providersOf, sweepEvery = 2_00
       const days = configOf(this.broker).WEBHOOK_RETENTION_DAYS;
       this.stops.push(
         repeat({
-          work: () => sweep(parts),
+          work: (stop) => sweep(parts, stop),
           every: sweepEvery,
           after: sweepEvery,
           failed: (error) => logger.warn("Could not sweep payments", { error: String(error) }),
         }),
         repeat({
-          work: () => parts.payments.forgetEvents(days),
+          work: (stop) => parts.payments.forgetEvents(days, stop),
           every: FORGET_EVERY,
           failed: (error) => logger.warn("Could not forget old webhooks", { error: String(error) }),
         }),

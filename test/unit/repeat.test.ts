@@ -56,6 +56,16 @@ describe("repeated work", () => {
     expect(retries.slice(0, 3)).toEqual([50, 70, 70]);
   });
 
+  it("that goes on in rounds is told when it is to end", async () => {
+    let rounds = 0;
+    const work = async (stop: AbortSignal) => {
+      for (; !stop.aborted; rounds++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const stop = repeat({ work, every: 1, failed: notExpected });
+    await eventually(async () => rounds > 0);
+    await stop();
+  });
+
   it("is waited for when it is stopped, and not told of as failed, nor run again", async () => {
     const { promise, reject } = Promise.withResolvers<void>();
     let runs = 0;
