@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { ServiceBroker } from "moleculer";
 import type { EventData, EventName } from "../lib/events.ts";
 import { addCheck } from "../lib/health.ts";
 import { newId } from "../lib/ids.ts";
@@ -14,6 +15,9 @@ import { Jobs, type NewJob, type QueueDefinition } from "../lib/stores/jobs.ts";
 import { shared } from "../lib/stores/shared.ts";
 import { contracts } from "../services/contracts.ts";
 import type { Publisher } from "./jobs.contract.ts";
+
+/** ms between two lines of the log about the same: while a database is away, each queue tells of it at every look. */
+const TELL_EVERY = 10_000;
 
 /** What stands in a subscriber's queue. */
 interface Delivery {
@@ -67,6 +71,18 @@ function deliveriesOf(envelope: Delivery["envelope"]): NewJob[] {
   });
 }
 
+/** Logs what goes wrong in pg-boss's own work. It adds to a message which queue was looked at. */
+function errorLog(broker: ServiceBroker): (error: { message: string }) => void {
+  let told = { what: "", at: 0 };
+  return ({ message }) => {
+    const [what = ""] = message.split(" (Queue: ", 1);
+    const now = performance.now();
+    if (what === told.what && now - told.at < TELL_EVERY) return;
+    told = { what, at: now };
+    broker.logger.warn("Jobs", { error: what });
+  };
+}
+
 /**
  * Gives an SQL service durable jobs and events, in its own database. After `sql` in the list of mixins. Its contract has
  * `jobActions`, its actions `jobHandlers`.
@@ -84,7 +100,7 @@ export function jobs(name: Publisher, queues: readonly QueueDefinition[] = []): 
               url,
               pollSeconds: config.JOBS_POLL,
               timeout: silenceAfter(config),
-              onError: (error) => broker.logger.warn("Jobs", { error: error.message }),
+              onError: errorLog(broker),
             });
             beforeStop(broker, async () => {
               await Promise.race([
