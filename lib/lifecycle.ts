@@ -18,7 +18,9 @@ export function installLifecycle(broker: ServiceBroker): void {
   const stop = broker.stop;
   const stopInOrder = async () => {
     lifecycle.stopping = true;
-    await Promise.allSettled(lifecycle.before.map((work) => work()));
+    for (const ended of await Promise.allSettled(lifecycle.before.map((work) => work())))
+      if (ended.status === "rejected")
+        broker.logger.warn("Could not stop in order", { error: String(ended.reason) });
     await stop.call(broker);
   };
   let stopped: Promise<void> | undefined;

@@ -28,10 +28,14 @@ export function shared<T>(
   return node.made.get(name) as T;
 }
 
-/** Closes what {@link shared} made, last made first. For the broker's `stopped` hook. */
+/** Closes what {@link shared} made, last made first, also where one of them fails. For the broker's `stopped` hook. */
 export async function closeShared(broker: ServiceBroker): Promise<void> {
   const node = nodes.get(broker);
   if (!node) return;
   nodes.delete(broker);
-  for (const close of node.closers.reverse()) await close();
+  for (const close of node.closers.reverse()) {
+    await close().catch((error: unknown) => {
+      broker.logger.warn("Could not close a store", { error: String(error) });
+    });
+  }
 }

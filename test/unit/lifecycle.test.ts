@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { ServiceBroker } from "moleculer";
 import { beforeStop, installLifecycle, isStopping } from "../../lib/lifecycle.ts";
+import { closeShared, shared } from "../../lib/stores/shared.ts";
 
 describe("a node that is asked to stop", () => {
   it("goes down once, in order, however often it is asked", async () => {
@@ -35,5 +36,21 @@ describe("a node that is asked to stop", () => {
     await broker.start();
     await broker.stop();
     expect(stopped).toBe(1);
+  });
+
+  it("closes its stores, the last made first, though one fails", async () => {
+    const broker = new ServiceBroker({ logger: false });
+    const closed: string[] = [];
+    for (const name of ["pool", "jobs", "limits"]) {
+      shared(broker, name, () => ({
+        store: name,
+        async close() {
+          closed.push(name);
+          if (name === "jobs") throw new Error("the database is away");
+        },
+      }));
+    }
+    await closeShared(broker);
+    expect(closed).toEqual(["limits", "jobs", "pool"]);
   });
 });
