@@ -189,6 +189,7 @@ export async function expireOrder(parts: OrdersParts, caller: Caller, orderId: s
 /**
  * Money went back: notes how much in all, and when that is everything, what has shipped is refunded and what hasn't is
  * cancelled. Repeated and late events change nothing.
+ * @throws OrderInProgress, to be told again: a checkout under way may still confirm the order
  */
 export async function followRefund(
   parts: OrdersParts,
@@ -204,7 +205,10 @@ export async function followRefund(
       await parts.orders.move(tx, order.id, "refunded", "system", { reason: refund.reason });
       return undefined;
     }
-    return order.status === "pending" ? undefined : await begin(parts, tx, order, "cancelled", change);
+    if (order.status !== "pending") return await begin(parts, tx, order, "cancelled", change);
+    const live = await parts.sagas.live(tx, order.id);
+    if (live && live.state !== "waiting" && live.data.refusal === undefined) throw new OrderInProgress({});
+    return undefined;
   });
   if (begun) await finishClosing(parts, caller, begun);
 }

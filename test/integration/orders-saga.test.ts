@@ -9,6 +9,7 @@ import {
   send,
   type TestUser,
 } from "../helpers/client.ts";
+import { refundEvent } from "../helpers/envelopes.ts";
 import { driverDied, idOf } from "../helpers/orders.ts";
 import { FakeParticipants } from "../helpers/participants.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
@@ -162,6 +163,22 @@ describe("an unknown outcome", () => {
     expect(made.at("status")).toBe("confirmed");
     await driverDied(db, String(made.at("id")));
     await eventually(async () => fakes.reservations.get(String(made.at("id"))) === "committed");
+  });
+
+  it("a charge that captured without an answer and was refunded meanwhile ends as a cancelled order", async () => {
+    fakes.fail("charge", "unanswered", "lost", "lost");
+    expect((await order(paid)).status).toBe(504);
+    const id = String((await newestOrder()).at("id"));
+    const amounts = { amount: 600, refunded_total: 600, captured: 600 };
+    const event = refundEvent({ order_id: id, user_id: user.id, ...amounts });
+    const tell = () => shop.call("orders.onPaymentRefunded", event);
+    // Not taken yet, so it is told again.
+    await expect(tell()).rejects.toMatchObject({ type: "ORDER_IN_PROGRESS" });
+    await driverDied(db, id);
+    await eventually(async () => fakes.reservations.get(id) === "committed");
+    await eventually(async () => (await tell().catch(() => "in progress")) === null);
+    expect((await get(id)).body).toMatchObject({ status: "cancelled", refunded_amount: 6 });
+    expect(fakes.reservations.get(id)).toBe("returned");
   });
 
   it("a saga that gets no answer too often is parked, and an admin can redrive it", async () => {
