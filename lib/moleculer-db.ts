@@ -28,7 +28,14 @@ export interface DocumentAdapter<D> {
 interface NedbAdapter<D> extends DocumentAdapter<D> {
   /** Writes all of them, or none. */
   insertMany(documents: D[]): Promise<unknown>;
-  readonly db: { ensureIndex(options: { fieldName: string }): Promise<void> };
+  readonly db: {
+    ensureIndex(options: { fieldName: string }): Promise<void>;
+    updateAsync(
+      query: DocumentQuery,
+      update: { $set: Partial<D> },
+      options: { multi: boolean },
+    ): Promise<{ numAffected: number }>;
+  };
 }
 
 const require = createRequire(import.meta.url);
