@@ -42,7 +42,8 @@ export function setLevel(inventory: Inventory, product_id: number, on_hand: numb
 /** Adds `change` to what is on hand (negative: takes away). @throws BelowReserved, ValidationFailed above MAX_ON_HAND */
 export function adjustLevel(inventory: Inventory, product_id: number, change: number): Promise<StockLevel> {
   return restockOne(inventory, product_id, (on_hand) => {
-    if (on_hand + change <= MAX_ON_HAND) return on_hand + change;
+    // Goods of cancelled orders may have come back beyond it: that must not keep anybody from taking some away.
+    if (change <= 0 || on_hand + change <= MAX_ON_HAND) return on_hand + change;
     const message = `would put more than ${MAX_ON_HAND} on hand`;
     throw new ValidationFailed({ violations: [{ path: "/change", message }] });
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { newId } from "../../lib/ids.ts";
+import { MAX_ON_HAND } from "../../services/inventory/inventory.contract.ts";
 import { inSeconds, inventoryOf, one, runSql } from "../helpers/inventory.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
@@ -50,6 +51,19 @@ describe("set and adjust", () => {
     const level = await shop.call("inventory.adjust", { product_id, change: 3 });
     expect(level).toMatchObject({ product_id, on_hand: 3, available: 3, received: 3 });
     expect(await stock.level(product_id)).toEqual(level);
+  });
+
+  test("take some away of more than there may be, where cancelled orders came back on top", async () => {
+    const product_id = await stock.stocked(10);
+    const order = await stock.reserved({ product_id, quantity: 4 });
+    await stock.commit(order);
+    await shop.call("inventory.set", { product_id, on_hand: MAX_ON_HAND });
+    await stock.giveBack(order);
+    const level = await shop.call("inventory.adjust", { product_id, change: -1 });
+    expect(level).toMatchObject({ on_hand: MAX_ON_HAND + 3 });
+    await expect(shop.call("inventory.adjust", { product_id, change: 1 })).rejects.toMatchObject({
+      code: 422,
+    });
   });
 
   test("never go below what is reserved, and change nothing then", async () => {
