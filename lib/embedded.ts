@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { KeptSecrets } from "./config.ts";
+import { ConfigError, type KeptSecrets } from "./config.ts";
 
 const FILE = "secrets.json";
 
@@ -10,7 +10,9 @@ const FILE = "secrets.json";
  * @returns them, and whether they are new (the admin's password is then printed, once)
  */
 export async function keptSecrets(dataDir: string): Promise<{ secrets: KeptSecrets; isNew: boolean }> {
-  await mkdir(dataDir, { recursive: true });
+  await mkdir(dataDir, { recursive: true }).catch((error: unknown) => {
+    throw new ConfigError([`DATA_DIR: ${dataDir} can't be made (${Object(error).code ?? error})`]);
+  });
   const kept = await readSecrets(dataDir);
   if (kept) return { secrets: kept, isNew: false };
   const secrets: KeptSecrets = {
@@ -45,9 +47,16 @@ export async function readSecrets(dataDir: string): Promise<KeptSecrets | null> 
 
 /** @param where the text comes from, for the message @throws Error if it lacks one of them */
 export function secretsIn(text: string, where: string): KeptSecrets {
-  const parsed: Partial<KeptSecrets> = JSON.parse(text);
-  const { JWT_SECRET, SANDBOX_WEBHOOK_SECRET, ADMIN_EMAIL, ADMIN_PASSWORD } = parsed;
+  const { JWT_SECRET, SANDBOX_WEBHOOK_SECRET, ADMIN_EMAIL, ADMIN_PASSWORD } = parsed(text);
   if (!JWT_SECRET || !SANDBOX_WEBHOOK_SECRET || !ADMIN_EMAIL || !ADMIN_PASSWORD)
     throw new Error(`${where} is incomplete: restore it, or delete it to have new secrets made.`);
   return { JWT_SECRET, SANDBOX_WEBHOOK_SECRET, ADMIN_EMAIL, ADMIN_PASSWORD };
+}
+
+function parsed(text: string): Partial<KeptSecrets> {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
 }

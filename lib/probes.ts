@@ -70,6 +70,12 @@ async function listen(port: number, host: string, pages: ReadonlyMap<string, Pag
     res.writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" }).end(body);
   });
   server.listen(port, host);
-  await once(server, "listening");
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    throw new Error(`Can't listen at HOST ${host}, port ${port} (HEALTH_PORT, METRICS_PORT)`, {
+      cause: error,
+    });
+  }
   return server;
 }

@@ -94,6 +94,12 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
           createServer() {
             this.server = http.server;
             handle = (req, res) => this.httpHandler(req, res);
+            // moleculer-web would only write a line for most of what keeps it from listening, and wait for ever.
+            http.server.on("error", (error) => {
+              const where = `HOST ${config.HOST}, PORT ${config.PORT}`;
+              if (!http.server.listening)
+                broker.fatal(`The gateway can't listen at ${where}: ${error.message}`, error, true);
+            });
           },
           /**
            * In place of moleculer-web's own, which sends each request through an action (`rest`), a scan of aliases and
