@@ -1,13 +1,20 @@
-import { bool, cleanEnv, host, num, port, str, url } from "envalid";
+import { bool, cleanEnv, host, port, str } from "envalid";
 import {
+  address,
   amount,
   currency,
+  decimal,
+  email,
   integer,
   list,
   mongoUrl,
+  natsUrls,
   nodeId,
+  notInSubjects,
   origins,
   pairs,
+  password,
+  postgresUrl,
   rateLimit,
   seconds,
   secret,
@@ -15,6 +22,7 @@ import {
   services,
 } from "./config-values.ts";
 import { withFiles } from "./env-files.ts";
+import { TAX_PLACES } from "./money.ts";
 import { type ServiceName, SQL_SERVICES, type SqlService } from "./service-names.ts";
 
 /**
@@ -55,33 +63,33 @@ const SPEC = {
   NAMESPACE: str({ default: "molecart" }),
   NODE_ID: nodeId({ default: "" }),
   CLUSTER_SECRET: secrets({ default: [] }),
-  NATS_URL: list({ default: [] }),
+  NATS_URL: natsUrls({ default: [] }),
   NATS_USER: str({ default: "" }),
   NATS_PASSWORD: str({ default: "" }),
   NATS_TOKEN: str({ default: "" }),
   NATS_TLS_CA: str({ default: "" }),
   NATS_TLS_CERT: str({ default: "" }),
   NATS_TLS_KEY: str({ default: "" }),
-  DATABASE_URL: url({ default: "" }),
-  USERS_DATABASE_URL: url({ default: "" }),
-  PRODUCTS_DATABASE_URL: url({ default: "" }),
-  INVENTORY_DATABASE_URL: url({ default: "" }),
-  ORDERS_DATABASE_URL: url({ default: "" }),
-  PAYMENTS_DATABASE_URL: url({ default: "" }),
+  DATABASE_URL: postgresUrl({ default: "" }),
+  USERS_DATABASE_URL: postgresUrl({ default: "" }),
+  PRODUCTS_DATABASE_URL: postgresUrl({ default: "" }),
+  INVENTORY_DATABASE_URL: postgresUrl({ default: "" }),
+  ORDERS_DATABASE_URL: postgresUrl({ default: "" }),
+  PAYMENTS_DATABASE_URL: postgresUrl({ default: "" }),
   DATABASE_POOL: integer(2, 200)({ default: undefined }),
   DATABASE_TIMEOUT: integer(1_000, 600_000)({ default: 30_000 }),
-  JOBS_POLL: num({ default: 2 }),
+  JOBS_POLL: decimal(0.5, 30)({ default: 2 }),
   MIGRATE: str({ choices: ["auto", "off"], default: "auto" }),
   MONGO_URL: mongoUrl({ default: "" }),
-  REDIS_URL: url({ default: "" }),
+  REDIS_URL: address(["redis:", "rediss:"], "redis://host:6379")({ default: "" }),
   DATA_DIR: str({ default: ".data" }),
   SEED: str({ choices: ["demo", "none"], default: undefined }),
   JWT_SECRET: secrets({ default: [] }),
   JWT_EXPIRES_IN: seconds({ default: 900 }),
   SESSION_TTL: seconds({ default: 30 * 86_400 }),
   CART_TTL: seconds({ default: 7 * 86_400 }),
-  ADMIN_EMAIL: str({ default: "" }),
-  ADMIN_PASSWORD: str({ default: "" }),
+  ADMIN_EMAIL: email({ default: "" }),
+  ADMIN_PASSWORD: password({ default: "" }),
   PASSWORD_REQUIRE: list({ default: [] }),
   RATE_LIMIT: rateLimit({ default: 1 }),
   PAYMENT_PROVIDER: str({ choices: ["sandbox"], default: "sandbox" }),
@@ -93,7 +101,7 @@ const SPEC = {
   CURRENCY: currency({ default: "EUR" }),
   SHIPPING_FLAT: amount({ default: 0 }),
   SHIPPING_FREE_FROM: amount({ default: 0 }),
-  TAX_PERCENT: num({ default: 0 }),
+  TAX_PERCENT: decimal(0, 100, TAX_PLACES)({ default: 0 }),
   ANALYTICS_RETENTION_DAYS: integer(1, 36_500)({ default: 400 }),
   LOW_STOCK_THRESHOLD: integer(0, 1_000_000)({ default: 5 }),
   CORS_ORIGINS: origins({ default: [] }),
@@ -106,10 +114,10 @@ const SPEC = {
   LOG_FILES: str({ choices: ["on", "off"], default: undefined }),
   METRICS_PORT: port({ default: undefined }),
   HEALTH_PORT: port({ default: undefined }),
-  OTEL_EXPORTER_OTLP_ENDPOINT: url({ default: "" }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: address(["http:", "https:"], "http://localhost:4318")({ default: "" }),
   OTEL_EXPORTER_OTLP_HEADERS: pairs({ default: {} }),
   OTEL_TRACES_SAMPLER: str({ choices: SAMPLERS, default: "parentbased_traceidratio" }),
-  OTEL_TRACES_SAMPLER_ARG: num({ default: undefined }),
+  OTEL_TRACES_SAMPLER_ARG: decimal(0, 1)({ default: undefined }),
   OTEL_BSP_SCHEDULE_DELAY: integer(10, 60_000)({ default: 5000 }),
 };
 
@@ -125,6 +133,7 @@ function clean(env: NodeJS.ProcessEnv) {
         problems.push(`${name} ${error?.message ?? "is not valid"}`);
     },
   });
+  if (problems.length === 0 && values.NATS_URL.length > 0) problems.push(...notInSubjects(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return { ...values };
 }
@@ -192,11 +201,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
   const { JWT_SECRET: given } = values;
   const JWT_SECRET = given.length === 0 && kept.JWT_SECRET !== undefined ? [kept.JWT_SECRET] : given;
   if (!embedded) problems.push(...missing(values));
-  if (values.TAX_PERCENT < 0 || values.TAX_PERCENT > 100) problems.push("TAX_PERCENT must be from 0 to 100");
-  if (values.JOBS_POLL < 0.5 || values.JOBS_POLL > 30)
-    problems.push("JOBS_POLL must be from 0.5 to 30 seconds");
   const ratio = values.OTEL_TRACES_SAMPLER_ARG ?? (embedded ? 1 : CLUSTER_RATIO);
-  if (!(ratio >= 0 && ratio <= 1)) problems.push("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1");
   for (const rule of values.PASSWORD_REQUIRE) {
     if (!["upper", "lower", "digit", "symbol"].includes(rule)) {
       problems.push(`PASSWORD_REQUIRE knows upper, lower, digit and symbol, not ${rule}`);

@@ -10,6 +10,8 @@ export type MinorUnits = number;
 export const MAX_PRICE: MinorUnits = 100_000_000;
 /** The largest total of one order, in minor units: what a Postgres `integer` holds, less a margin for shipping and tax. */
 export const MAX_ORDER_TOTAL: MinorUnits = 2_000_000_000;
+/** Decimal places of a tax in percent: so many that an order's total by it is exact. */
+export const TAX_PLACES = 4;
 
 /** 2999 → 29.99 */
 export function toDecimal(minor: MinorUnits): number {

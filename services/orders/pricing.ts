@@ -1,6 +1,6 @@
 import type { Config } from "../../lib/config.ts";
 import { AmountTooLarge, ProductUnavailable, ValidationFailed } from "../../lib/errors.ts";
-import { MAX_ORDER_TOTAL, type MinorUnits } from "../../lib/money.ts";
+import { MAX_ORDER_TOTAL, type MinorUnits, TAX_PLACES } from "../../lib/money.ts";
 import { MAX_QUANTITY } from "../../lib/schema.ts";
 import type { LineItem } from "../inventory/inventory.contract.ts";
 import type { Quote } from "../products/products.contract.ts";
@@ -65,7 +65,9 @@ export function totalsOf(items: readonly PricedItem[], rules: PricingRules): Tot
   const subtotal = items.reduce((sum, item) => sum + item.unit_price * item.quantity, 0);
   const isFree = rules.SHIPPING_FREE_FROM > 0 && subtotal >= rules.SHIPPING_FREE_FROM;
   const shipping = isFree ? 0 : rules.SHIPPING_FLAT;
-  const tax = Math.round(((subtotal + shipping) * rules.TAX_PERCENT) / 100);
+  // In whole numbers: 4.225 % of 60.00 is 2.535, but a little less in binary fractions.
+  const rate = Math.round(rules.TAX_PERCENT * 10 ** TAX_PLACES);
+  const tax = Math.round(((subtotal + shipping) * rate) / 10 ** (TAX_PLACES + 2));
   const total = subtotal + shipping + tax;
   if (total > MAX_ORDER_TOTAL) throw new AmountTooLarge({});
   return { subtotal, shipping, tax, total };

@@ -161,7 +161,7 @@ describe("molecart config show", () => {
       NATS_URL: "nats://shop:hunter2@nats:4222,shop:hunter2@nats:4223,nats://hunter2@nats:4224,nats:4225",
       JWT_SECRET: "hunter2hunter2hunter2hunter2hunter2",
       ADMIN_EMAIL: "a@example.com",
-      ADMIN_PASSWORD: "hunter2",
+      ADMIN_PASSWORD: "hunter22",
       OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=hunter2,x-team=hunter2",
       PORT: "9000",
     });

@@ -74,26 +74,6 @@ describe("secrets in files", () => {
   });
 });
 
-describe("values that would only fail later", () => {
-  const GIVEN = { DATABASE_URL: URL, JWT_SECRET: SECRET };
-
-  it.each([
-    ["CURRENCY", "eur", "must be a currency's three letters, like EUR"],
-    ["CURRENCY", "EURO", "must be a currency's three letters, like EUR"],
-    ["SESSION_TTL", "0", "must be a duration like 900, 15m or 12h"],
-    ["RESERVATION_TTL", "soon", "must be a duration like 900, 15m or 12h"],
-  ])("%s=%s stops the boot", (name, value, problem) => {
-    expect(problemsOf({ ...GIVEN, [name]: value })).toEqual([`${name} ${problem}`]);
-  });
-
-  it("are taken where they are right", () => {
-    expect(loadConfig({ ...GIVEN, CURRENCY: "CHF", SESSION_TTL: "2h" })).toMatchObject({
-      CURRENCY: "CHF",
-      SESSION_TTL: 7200,
-    });
-  });
-});
-
 describe("a node of a cluster", () => {
   const NATS_URL = "nats://nats:4222";
   const DATABASE = "DATABASE_URL is required";
@@ -137,5 +117,63 @@ describe("a node of a cluster", () => {
     expect(config.databaseUrl("users")).toBe("postgres://users/users");
     expect(config.databaseUrl("orders")).toBe(URL);
     expect(() => databaseConfig({ USERS_DATABASE_URL: URL })).toThrow(DATABASE);
+  });
+});
+
+describe("a value that can't be meant", () => {
+  const problem = (name: string, value: string) =>
+    problemsOf({
+      DATABASE_URL: URL,
+      JWT_SECRET: SECRET,
+      ADMIN_EMAIL: "admin@shop.example",
+      ADMIN_PASSWORD: "admin-password-1",
+      [name]: value,
+    });
+
+  it.each([
+    ["CURRENCY", ["EUR", "JPY"], ["eur", "euro", "€", "EURO"]],
+    [
+      "TAX_PERCENT",
+      ["0", "19", "8.875", "7.1234", "100"],
+      ["7,5", "19%", "101", "-1", "7.12345", "NaN", "1e1"],
+    ],
+    ["SHIPPING_FLAT", ["0", "4.90", "20000000"], ["4,90", "-1", "1.234", "1e12", "20000000.01", "0x10", " "]],
+    ["SHIPPING_FREE_FROM", ["50"], ["50 EUR"]],
+    ["JOBS_POLL", ["0.5", "30"], ["2s", "0,5", "0.4", "31"]],
+    ["OTEL_TRACES_SAMPLER_ARG", ["0", "0.25", "1"], ["0,25", "25%", "2"]],
+    ["RESERVATION_TTL", ["1", "15m", "36500d"], ["0", "0m", "36501d", "99999999999999999999", "15 min"]],
+    ["CART_TTL", ["7d"], ["0"]],
+    ["SESSION_TTL", ["30d"], ["0"]],
+    ["JWT_EXPIRES_IN", ["900"], ["0"]],
+    ["PORT", ["0", "8080", " 80 "], ["0x50", "8e3", " ", "-1", "70000"]],
+    ["DATABASE_URL", ["postgresql://db/shop"], ["mysql://db/shop", "http://db", "db"]],
+    ["ORDERS_DATABASE_URL", ["postgres://db/orders"], ["mysql://db/shop"]],
+    ["REDIS_URL", ["redis://redis", "rediss://redis:6380/1"], ["http://redis", "localhost:6379", "redis"]],
+    [
+      "NATS_URL",
+      ["localhost", "nats://a:4222, tls://b", "127.0.0.1:4222"],
+      ["http://nats:4222", "::::", "nats://"],
+    ],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", ["https://otel:4318/x"], ["ftp://otel", "otel"]],
+    ["OTEL_EXPORTER_OTLP_HEADERS", ["a=b", "x-key=a%20b,c=d"], ["a", "a b=c", "a=%", "a=%ff"]],
+    ["ADMIN_EMAIL", ["ada@shop.example"], ["ada", "ada@shop"]],
+    ["ADMIN_PASSWORD", ["8 chars."], ["7 chars", "x".repeat(129)]],
+    ["SERVICES", ["orders", "orders, cart"], [",", "Orders"]],
+  ])("%s may be any of %j, none of %j", (name, good, bad) => {
+    for (const value of good) expect([value, problem(name, value)]).toEqual([value, []]);
+    for (const value of bad)
+      expect([value, problem(name, value)]).toEqual([
+        value,
+        [expect.stringMatching(new RegExp(`^${name} `))],
+      ]);
+  });
+
+  it.each(["NAMESPACE", "NODE_ID"])("%s must fit into NATS' subjects where there is NATS", (name) => {
+    const withNats = (value: string) =>
+      problemsOf({ NATS_URL: "nats://nats", SERVICES: "gateway", [name]: value });
+    for (const value of ["shop-1", "shop.eu.1", "a_b:c"]) expect(withNats(value)).toEqual([]);
+    for (const value of ["a b", "a*", ">", ".a", "a..b"])
+      expect(withNats(value)).toEqual([expect.stringContaining(name)]);
+    expect(problem(name, "a b")).toEqual([]);
   });
 });

@@ -77,6 +77,17 @@ describe("totalsOf", () => {
     ).toMatchObject({ tax: 110 });
   });
 
+  it("rounds tax by what it is in decimals", () => {
+    for (const [cents, TAX_PERCENT, tax] of [
+      [6_000, 4.225, 254],
+      [41_000, 6.35, 2604],
+      [12_500, 0.036, 5],
+      [1_500_000_000, 33.3333, 500_000_000 - 500],
+    ] as const) {
+      expect(totalsOf([item(cents, 1)], { ...FREE, TAX_PERCENT })).toMatchObject({ tax });
+    }
+  });
+
   it("refuses a total beyond what an order may be", () => {
     expect(() => totalsOf([item(100_000_000, 21)], FREE)).toThrow(AmountTooLarge);
   });
