@@ -47,8 +47,8 @@ function macOf(key: KeyObject, kind: string, data: Buffer): string {
 
 /** How the names of guest nodes begin, and no other node's: a guest can't pass for a node of the shop. */
 export const GUEST_PREFIX = "@repl.";
-/** It becomes part of a NATS subject. */
-const GUEST = /^@repl\.[\w-]{1,64}$/;
+/** It becomes part of NATS subjects. The first of two parts is the guest's NATS user (docker/nats-operators.conf). */
+const GUEST = /^@repl(?:\.[\w-]{1,64}){1,2}$/;
 const REQUEST_ID = /^[\w-]{1,64}$/;
 
 export function isGuest(nodeID: string | null): boolean {

@@ -75,7 +75,7 @@ export function natsOptions(config: NatsConfig): ConnectionOptions {
  */
 export class NatsTransporter extends Transporters.NATS {
   readonly packets: Packets = { sent: 0, received: 0 };
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   #looking: NodeJS.Timeout | undefined;
   /** The requests that were unanswered at the last look. */
   #owed: string[] = [];
@@ -86,6 +86,7 @@ export class NatsTransporter extends Transporters.NATS {
 
   constructor(options: ConnectionOptions, seal: Seal) {
     super({ ...options });
+    this.#inbox = createInbox(options.inboxPrefix);
     this.#seal = seal;
   }
 

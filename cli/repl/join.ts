@@ -25,13 +25,15 @@ const LEAVE = 300;
  */
 export async function joinCluster(servers: string, env: NodeJS.ProcessEnv): Promise<ServiceBroker> {
   const config = configOf({ ...env, NATS_URL: servers, NODE_ID: "" });
+  const options = natsOptions(config);
+  const natsUser = subjectPart(options.user);
   const transporter = new NatsTransporter(
-    { ...natsOptions(config), waitOnFirstConnect: false },
+    { ...options, ...(natsUser ? { inboxPrefix: `_INBOX.${natsUser}` } : {}), waitOnFirstConnect: false },
     new Seal([]),
   );
   const broker = new ServiceBroker({
     namespace: config.NAMESPACE,
-    nodeID: nodeIdOf(),
+    nodeID: nodeIdOf(natsUser),
     transporter,
     logger: false,
     validator: false,
@@ -71,12 +73,17 @@ async function over(signal: AbortSignal): Promise<never> {
   throw new Error("timeout");
 }
 
+/** A NATS user whose name can be a part of subjects: by it NATS keeps what one operator is answered from the others. */
+function subjectPart(user: string | undefined): string | undefined {
+  return user && /^[\w-]{1,64}$/.test(user) ? user : undefined;
+}
+
 /** Two REPLs of one person are two nodes. */
-function nodeIdOf(): string {
+function nodeIdOf(natsUser: string | undefined): string {
   const name = userInfo()
     .username.replace(/[^\w-]/g, "")
     .slice(0, 32);
-  return `${GUEST_PREFIX}${name}-${randomBytes(3).toString("hex")}`;
+  return `${GUEST_PREFIX}${natsUser ? `${natsUser}.` : ""}${name}-${randomBytes(3).toString("hex")}`;
 }
 
 function configOf(env: NodeJS.ProcessEnv): ReturnType<typeof guestConfig> & NatsConfig {

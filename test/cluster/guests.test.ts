@@ -183,11 +183,15 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
 });
 
 (haveServers("nats") ? describe : describe.skip)("an operator with a NATS user of their own", () => {
-  const PASSWORDS = { NATS_PASSWORD: "of-the-nodes", NATS_OPERATOR_PASSWORD: "of-the-operators" };
+  const PASSWORDS = {
+    NATS_PASSWORD: "of-the-nodes",
+    NATS_ALICE_PASSWORD: "of-alice",
+    NATS_BOB_PASSWORD: "of-bob",
+  };
   let server: TestServer;
   let node: ServiceBroker;
-  let servers: string;
   let directory: string;
+  const at = (user: string, password: string) => server.url.replace("//", `//${user}:${password}@`);
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "molecart-nats-"));
@@ -201,8 +205,6 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
         .replaceAll("MOL-molecart.", `${PREFIX}.`),
     );
     server = await startServer("nats", ["--config", file]);
-    const at = (user: string, password: string) => server.url.replace("//", `//${user}:${password}@`);
-    servers = at("operator", PASSWORDS.NATS_OPERATOR_PASSWORD);
     const env = { ...TEST_ENV, NODE_ID: "worker", NATS_URL: at("molecart", PASSWORDS.NATS_PASSWORD) };
     const config = loadConfig({ ...env, ...SECRETS }, { databaseUrl: "", secrets: SECRETS });
     node = new ServiceBroker({ ...brokerOptions(config), logger: false, skipProcessEventRegistration: true });
@@ -215,8 +217,22 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
     await rm(directory, { recursive: true, force: true });
   });
 
-  it("joins, and calls", async () => {
-    const broker = await joinCluster(servers, { NAMESPACE: TEST_ENV.NAMESPACE });
+  const asBob = async (use: (nats: NatsConnection) => Promise<void>): Promise<void> => {
+    const { host } = new URL(server.url);
+    const nats = await connect({ servers: host, user: "bob", pass: PASSWORDS.NATS_BOB_PASSWORD });
+    try {
+      await use(nats);
+    } finally {
+      await nats.close();
+    }
+  };
+
+  it.each([
+    ["alice", "in its address", () => [at("alice", PASSWORDS.NATS_ALICE_PASSWORD), {}] as const],
+    ["bob", "in the environment", () => [server.url, { NATS_USER: "bob", NATS_PASSWORD: "of-bob" }] as const],
+  ])("joins as %s, named %s, and calls", async (_name, _where, given) => {
+    const [servers, env] = given();
+    const broker = await joinCluster(servers, { NAMESPACE: TEST_ENV.NAMESPACE, ...env });
     try {
       expect(await broker.call("products.categories", {})).toEqual({ categories: [] });
     } finally {
@@ -224,25 +240,26 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
     }
   });
 
-  it.each([`${PREFIX}.REQ.>`, `${PREFIX}.RES.worker`, `${PREFIX}.EVENT.>`, `${PREFIX}.>`, ">"])(
-    "can't read %s",
-    async (subject) => {
-      const { host } = new URL(server.url);
-      const nats = await connect({ servers: host, user: "operator", pass: PASSWORDS.NATS_OPERATOR_PASSWORD });
-      try {
-        const refused = Promise.withResolvers<NatsError | null>();
-        nats.subscribe(subject, { callback: (error) => refused.resolve(error) });
-        expect(await refused.promise).toMatchObject({ code: ErrorCode.PermissionsViolation });
-      } finally {
-        await nats.close();
-      }
-    },
-  );
+  it.each([
+    `${PREFIX}.REQ.>`,
+    `${PREFIX}.RES.worker`,
+    `${PREFIX}.EVENT.>`,
+    `${PREFIX}.*.@repl.>`,
+    `${PREFIX}.RES.@repl.alice.>`,
+    "_INBOX.>",
+    "_INBOX.alice.>",
+    `${PREFIX}.>`,
+    ">",
+  ])("can't read %s", async (subject) => {
+    await asBob(async (nats) => {
+      const refused = Promise.withResolvers<NatsError | null>();
+      nats.subscribe(subject, { callback: (error) => refused.resolve(error) });
+      expect(await refused.promise).toMatchObject({ code: ErrorCode.PermissionsViolation });
+    });
+  });
 
   it("can't answer for a node, nor tell the others of an event", async () => {
-    const { host } = new URL(server.url);
-    const nats = await connect({ servers: host, user: "operator", pass: PASSWORDS.NATS_OPERATOR_PASSWORD });
-    try {
+    await asBob(async (nats) => {
       const refusals: unknown[] = [];
       void (async () => {
         for await (const { type, data } of nats.status()) if (type === Events.Error) refusals.push(data);
@@ -251,8 +268,6 @@ function read({ data }: Msg): { id: string; success: boolean; error?: { code: nu
       nats.publish(`${PREFIX}.EVENT.worker`, "{}");
       await eventually(async () => refusals.length === 2);
       expect(refusals).toEqual([ErrorCode.PermissionsViolation, ErrorCode.PermissionsViolation]);
-    } finally {
-      await nats.close();
-    }
+    });
   });
 });

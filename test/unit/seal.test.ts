@@ -50,6 +50,7 @@ describe("a packet without a seal", () => {
     ["a node of the shop", "orders-1"],
     ["nobody", undefined],
     ["another subject", "@repl.a.>"],
+    ["too deep", "@repl.a.b.c"],
     ["more than a name", "@repl.a 0\r\nPUB x 0"],
   ])("is dropped when it says it comes from %s", (_, sender) => {
     for (const kind of ["REQ", "INFO", "DISCONNECT", "HEARTBEAT"])
