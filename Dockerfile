@@ -29,8 +29,8 @@ COPY --from=build /code /
 WORKDIR /app
 USER 65532:65532
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 \
-  CMD ["/nodejs/bin/node", "docker/healthcheck.ts"]
+HEALTHCHECK --interval=10s --timeout=4s --start-period=60s --retries=3 \
+  CMD ["/nodejs/bin/node", "docker/healthcheck.js"]
 # Node itself is process 1: it takes SIGTERM from its first moment on, drains and ends (docker/signals.ts,
 # lib/lifecycle.ts), and has no children to reap.
 ENTRYPOINT ["/nodejs/bin/node"]

@@ -49,14 +49,14 @@ async function startShop(ground: Ground, name: string, env: Record<string, strin
 
 function table(title: string, figures: readonly Figures[]): string {
   const [first] = figures;
-  const rows = figures.map(({ name, rate, p50, p99, errors }) => {
+  const rows = figures.map(({ name, rate, p50, p99, errors, cpu = 0 }) => {
     const share = first ? `${((rate / first.rate - 1) * 100).toFixed(0)} %` : "";
-    return `| ${name} | ${rate.toFixed(0)} | ${share} | ${p50.toFixed(1)} | ${p99.toFixed(1)} | ${errors} |`;
+    return `| ${name} | ${rate.toFixed(0)} | ${share} | ${p50.toFixed(1)} | ${p99.toFixed(1)} | ${cpu.toFixed(0)} | ${errors} |`;
   });
   return [
     `${title}\n`,
-    "| | per s | | p50 ms | p99 ms | errors |",
-    "|---|---|---|---|---|---|",
+    "| | per s | | p50 ms | p99 ms | CPU µs | errors |",
+    "|---|---|---|---|---|---|---|",
     ...rows,
   ].join("\n");
 }
@@ -82,7 +82,7 @@ try {
 
   const reads = [...shops].map(([name, shop]): Contender => {
     const url = `${shop.url}/api/products/${shop.products[0]}`;
-    return { name, run: (seconds) => load({ url, connections: READERS, seconds }) };
+    return { name, pids: shop.pids, run: (seconds) => load({ url, connections: READERS, seconds }) };
   });
   console.log(table(`Cached product detail, ${READERS} connections`, await compare(reads, TIMING, say)));
 
@@ -93,7 +93,8 @@ try {
       users.map(({ token }) => token),
       shop.products,
     );
-    orders.push({ name, run: (seconds) => load({ url: shop.url, connections: BUYERS, seconds, next }) });
+    const run = (seconds: number) => load({ url: shop.url, connections: BUYERS, seconds, next });
+    orders.push({ name, pids: shop.pids, run });
   }
   console.log(table(`\nPaid checkouts, ${BUYERS} buyers`, await compare(orders, TIMING, say)));
 } finally {

@@ -132,7 +132,7 @@ describe("docker/backup.ts", () => {
   });
 });
 
-describe("docker/healthcheck.ts", () => {
+describe("docker/healthcheck.js", () => {
   /** Checks a node whose readiness has that status. */
   async function check(status: number): Promise<{ code: number | null; output: string }> {
     const node = createServer((req, res) => {
@@ -141,7 +141,7 @@ describe("docker/healthcheck.ts", () => {
     await once(node, "listening");
     const address = node.address();
     const port = typeof address === "object" ? address?.port : undefined;
-    const program = start(["docker/healthcheck.ts"], { PORT: "1", HEALTH_PORT: String(port) });
+    const program = start(["docker/healthcheck.js"], { PORT: "1", HEALTH_PORT: String(port) });
     const code = await program.exit;
     node.close();
     return { code, output: program.output() };
@@ -153,7 +153,7 @@ describe("docker/healthcheck.ts", () => {
   });
 
   it("is ill where nobody answers", async () => {
-    const program = start(["docker/healthcheck.ts"], { PORT: String(await freePort()) });
+    const program = start(["docker/healthcheck.js"], { PORT: String(await freePort()) });
     expect(await program.exit).toBe(1);
     expect(program.output()).toContain("ECONNREFUSED");
   });
