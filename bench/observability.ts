@@ -19,7 +19,7 @@ const BUYERS = 8;
 /** ms, as docker-compose.yml's Prometheus does. */
 const SCRAPE_EVERY = 10_000;
 
-const say = (line: string) => process.stderr.write(`${line}\n`);
+const say = (line: unknown) => process.stderr.write(`${line}\n`);
 
 /** Takes what it is sent, in a process of its own. */
 async function startSink(): Promise<{ child: ChildProcess; url: string }> {
@@ -70,13 +70,12 @@ const traced = (share: string) => ({
 });
 const metrics = { METRICS_PORT: String(await freePort()) };
 const shops = new Map<string, StockedShop>();
-const scraper = setInterval(
-  () => void fetch(`http://127.0.0.1:${metrics.METRICS_PORT}/metrics`).then((answer) => answer.text()),
-  SCRAPE_EVERY,
-);
+let scraper: NodeJS.Timeout | undefined;
 try {
   shops.set("neither", await startShop(ground, "neither", {}));
   shops.set("metrics, scraped", await startShop(ground, "metrics", metrics));
+  const scrape = async () => (await fetch(`http://127.0.0.1:${metrics.METRICS_PORT}/metrics`)).text();
+  scraper = setInterval(() => void scrape().catch(say), SCRAPE_EVERY);
   shops.set("traces of one in ten", await startShop(ground, "tenth", traced("0.1")));
   shops.set("traces of all", await startShop(ground, "all", traced("1")));
 

@@ -7,7 +7,13 @@ import type { WriteLines } from "./archive-writer.ts";
 import type { Jobs, Schema, Table } from "./manifest.ts";
 
 /** What refers to orders by id is looked at after them, what inventory tells of before it: see {@link openSnapshots}. */
-const ORDER: readonly SqlService[] = ["orders", "products", "users", "inventory", "payments"];
+const RANKS: Readonly<Record<SqlService, number>> = {
+  orders: 0,
+  products: 1,
+  users: 2,
+  inventory: 3,
+  payments: 4,
+};
 const LOCK_TRIES = 3;
 const LOCK_TIMEOUT = "55P03";
 
@@ -23,8 +29,7 @@ export const JOB_TABLES = ["queue", "schedule", "subscription", "job", "job_depe
  * @throws CliError
  */
 export async function openSnapshots(databases: readonly SqlStore[]): Promise<void> {
-  const rank = ({ services }: SqlStore) =>
-    Math.min(ORDER.length, ...services.map((service) => ORDER.indexOf(service)));
+  const rank = ({ services }: SqlStore) => Math.min(...services.map((service) => RANKS[service]));
   const sorted = [...databases].sort((a, b) => rank(a) - rank(b));
   const [first] = sorted;
   const pause =

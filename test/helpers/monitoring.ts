@@ -11,6 +11,8 @@ export const RULES = join(ROOT, "monitoring/prometheus/rules");
 export interface Expression {
   where: string;
   expr: string;
+  /** The labels that a panel's legend shows. */
+  legend?: string[];
 }
 
 export interface Dashboard {
@@ -40,6 +42,9 @@ export function panelExpressions(): Expression[] {
       list(at(panel, "targets")).map((target) => ({
         where: `${file}, ${at(panel, "title")}`,
         expr: String(at(target, "expr")).replaceAll(/\$(namespace|component)/g, ".*"),
+        legend: [...String(at(target, "legendFormat")).matchAll(/{{\s*(\w+)\s*}}/g)].map(
+          ([, label = ""]) => label,
+        ),
       })),
     ),
   );
