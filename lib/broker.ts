@@ -13,7 +13,7 @@ import { addCheck } from "./health.ts";
 import { installLifecycle } from "./lifecycle.ts";
 import { loggerOf } from "./logger.ts";
 import { isScraped, Metrics, provideMetrics } from "./metrics.ts";
-import { collectNodeFigures } from "./node-figures.ts";
+import { collectNodeFigures, type NodeCounts } from "./node-figures.ts";
 import { beginFigures, endFigures, nodeService } from "./node-status.ts";
 import { probesOf } from "./probes.ts";
 import { collectProcessFigures } from "./process-figures.ts";
@@ -45,6 +45,8 @@ export function brokerOptions(config: Config, { afterStop, logFile }: NodeOption
     config.NATS_URL.length > 0
       ? new NatsTransporter(natsOptions(config), new Seal(config.CLUSTER_SECRET))
       : null;
+  const cacher =
+    config.REDIS_URL === "" ? new MemoryCacher(CACHE_ENTRIES) : new RedisCacher(config.REDIS_URL);
   const probes = probesOf(config);
   return {
     namespace: config.NAMESPACE,
@@ -53,7 +55,7 @@ export function brokerOptions(config: Config, { afterStop, logFile }: NodeOption
     logLevel: config.LOG_LEVEL,
     transporter,
     internalServices: nodeService(),
-    cacher: config.REDIS_URL === "" ? new MemoryCacher(CACHE_ENTRIES) : new RedisCacher(config.REDIS_URL),
+    cacher,
     // Contracts are checked by their own middleware.
     validator: false,
     ...resilienceOptions(config),
@@ -77,7 +79,7 @@ export function brokerOptions(config: Config, { afterStop, logFile }: NodeOption
     ],
     created(broker) {
       provideConfig(broker, config);
-      installMetrics(broker, config, transporter);
+      installMetrics(broker, config, { packets: transporter?.packets, lookUps: cacher.lookUps });
       installLifecycle(broker);
       installCalls(broker, config.REQUEST_TIMEOUT);
       beginFigures(broker);
@@ -104,11 +106,11 @@ export function brokerOptions(config: Config, { afterStop, logFile }: NodeOption
   };
 }
 
-function installMetrics(broker: ServiceBroker, config: Config, transporter: NatsTransporter | null): void {
+function installMetrics(broker: ServiceBroker, config: Config, counts: NodeCounts): void {
   const { SERVICES } = config;
   const metrics = new Metrics(broker, (service) => SERVICES.length === 0 || SERVICES.includes(service));
   provideMetrics(broker, metrics);
   if (!isScraped(config)) return;
-  collectNodeFigures(broker, metrics, transporter?.packets ?? { sent: 0, received: 0 });
+  collectNodeFigures(broker, metrics, counts);
   collectProcessFigures(metrics);
 }

@@ -63,11 +63,20 @@ function cacheOf({ keys, ttl }: { keys: string[]; ttl: number }) {
       for (const name in params) if (!known.has(name)) return false;
       return true;
     },
-    /** `products.get:7`. Moleculer's own doesn't escape texts, so that two requests could have the same one. */
+    /**
+     * `products.get:7`, `products.list:limit=10,search="tea"`. Moleculer's own doesn't escape texts, so that two requests
+     * could have the same one.
+     */
     keygen({ name = "" }: { name?: string }, _options: unknown, ctx: Context<unknown, object>) {
       if (only === undefined) return name;
       const params: Record<string, unknown> = Object(ctx.params);
-      return `${name}:${JSON.stringify(keys.length === 1 ? params[only] : keys.map((key) => params[key]))}`;
+      if (keys.length === 1) return `${name}:${JSON.stringify(params[only])}`;
+      let given = "";
+      for (const key of keys) {
+        const value = params[key];
+        if (value !== undefined) given += `${given && ","}${key}=${JSON.stringify(value)}`;
+      }
+      return `${name}:${given}`;
     },
   };
 }

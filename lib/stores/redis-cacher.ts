@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { Cachers, type ServiceBroker } from "moleculer";
+import type { LookUps } from "./memory-cacher.ts";
 import { redisOf } from "./redis.ts";
 
 /** ms: a cache that is slower than this is slower than the database. */
@@ -21,6 +22,7 @@ const MAX_READS = 10_000;
  * too. And a read that was under way meanwhile leaves an entry that is void already.
  */
 export class RedisCacher extends Cachers.Base<{ missingResponse: null }> {
+  readonly lookUps: LookUps = { asked: 0, found: 0 };
   readonly #url: string;
   #redis: Redis | undefined;
   #pausedUntil = 0;
@@ -39,7 +41,7 @@ export class RedisCacher extends Cachers.Base<{ missingResponse: null }> {
   }
 
   override async get(key: string): Promise<Record<string, unknown> | null> {
-    this.metrics.increment("moleculer.cacher.get.total");
+    this.lookUps.asked++;
     const found = await this.#try(async (redis) => {
       const [entry, ...generations] = await redis.mget(this.#key(key), ...this.#scopesOf(key));
       return { entry, generation: generations.map((one) => one ?? "").join(" ") };
@@ -47,7 +49,7 @@ export class RedisCacher extends Cachers.Base<{ missingResponse: null }> {
     if (!found) return null;
     const { entry, generation } = found;
     if (entry?.startsWith(`${generation}\n`)) {
-      this.metrics.increment("moleculer.cacher.found.total");
+      this.lookUps.found++;
       return JSON.parse(entry.slice(generation.length + 1));
     }
     if (this.#reads.size >= MAX_READS) this.#reads.clear();

@@ -44,6 +44,8 @@ it.each([
   [{ name: 'tea",2' }, { name: "tea", row: 2 }],
   [{ name: "2" }, { row: 2 }],
   [{ name: "null" }, {}],
+  [{ name: "" }, {}],
+  [{ name: "row=2" }, { row: 2 }],
 ])("keeps %j and %j apart", async (one, other) => {
   expect(await find(one)).not.toEqual(await find(other));
 });
