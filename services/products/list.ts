@@ -8,21 +8,30 @@ import type { Facets, ListParams, ProductPage } from "./products.contract.ts";
 /** Where the products come from: all that are sold, those a search found, or those a search may have meant. */
 type Source = "all" | "found" | "similar";
 
+/**
+ * What a search asks for. Made once a statement, whatever its plan: put where they are used, a plan that serves all
+ * searches would call these functions for each product again.
+ */
+const ASKED = `asked AS MATERIALIZED (
+  SELECT products.search_query($1) AS words, products.whole_query($1) AS whole_words,
+    products.search_query($1, 'A') AS in_name, products.search_query($1, 'AB') AS in_name_or_category)`;
+const asked = (query: string) => `(SELECT ${query} FROM asked)`;
+
 /** What is searched in, and how it ranks. `$1` is the search. */
 const SOURCES: Record<Source, { from: string; rank: string; condition?: string }> = {
   all: { from: "products.products AS product", rank: "0" },
   found: {
     from: "products.products AS product",
-    condition: "product.search @@ products.search_query($1)",
+    condition: `product.search @@ ${asked("words")}`,
     // First those with all words in the name, then with all in name and category; among them, whole words count more
     // than beginnings, and words that stand together more. (32 brings a rank below 1.)
     rank: `CASE
-        WHEN product.search @@ products.search_query($1, 'A') THEN 2
-        WHEN product.search @@ products.search_query($1, 'AB') THEN 1
+        WHEN product.search @@ ${asked("in_name")} THEN 2
+        WHEN product.search @@ ${asked("in_name_or_category")} THEN 1
         ELSE 0
       END
-      + 0.9 * coalesce(ts_rank(product.search, products.whole_query($1), 32), 0)
-      + 0.1 * ts_rank(product.search, products.search_query($1), 32)`,
+      + 0.9 * coalesce(ts_rank(product.search, ${asked("whole_words")}, 32), 0)
+      + 0.1 * ts_rank(product.search, ${asked("words")}, 32)`,
   },
   similar: {
     from: "products.similar_products($1) AS alike JOIN products.products AS product USING (id)",
@@ -67,9 +76,12 @@ export async function listProducts(db: Database, params: ListParams): Promise<Pr
   return await pageFrom(db, "similar", params);
 }
 
+/** Materialized: planned for the first row alone, Postgres may walk through the catalogue until it meets one. */
 async function isFound(db: Database, search: string): Promise<boolean> {
-  const sql = `SELECT FROM products.products
-    WHERE search @@ products.search_query($1) AND withdrawn_at IS NULL LIMIT 1`;
+  const sql = `WITH found AS MATERIALIZED (
+      SELECT id FROM products.products
+      WHERE search @@ (SELECT products.search_query($1)) AND withdrawn_at IS NULL)
+    SELECT id FROM found LIMIT 1`;
   return (await db.one(sql, [search])) !== undefined;
 }
 
@@ -111,7 +123,8 @@ function hitsOf(source: Source, params: ListParams, bind: Bind): string {
     ...(condition ? [condition] : []),
     ...filtersOf(params, bind),
   ];
-  return `WITH hits AS ${source === "all" ? "NOT MATERIALIZED" : "MATERIALIZED"} (
+  const before = source === "found" ? `${ASKED}, ` : "";
+  return `WITH ${before}hits AS ${source === "all" ? "NOT MATERIALIZED" : "MATERIALIZED"} (
     SELECT product.id, product.category_id, product.price, product.stock_quantity, product.created_at,
       product.name_words, ${rank} AS rank
     FROM ${from}
