@@ -78,9 +78,13 @@ export function finishing(io: Io): Io {
 }
 
 /** `head` and `less` may close the pipe before everything is written: that is their right, and no failure. */
-export function allowClosedPipe({ stdout }: Pick<Streams, "stdout">): void {
-  stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit();
-  });
+export function allowClosedPipe({ stdout, stderr }: Pick<Streams, "stdout" | "stderr">): void {
+  const onClosed = (stream: Output, then: () => void) =>
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      then();
+    });
+  onClosed(stdout, () => process.exit());
+  // What is only said is lost, and the work goes on.
+  onClosed(stderr, () => undefined);
 }

@@ -76,8 +76,9 @@ export async function findShop(options: ShopOptions, env: NodeJS.ProcessEnv): Pr
         : recent
           ? [recent.url, "the profile last logged in to"]
           : [`http://127.0.0.1:${env.PORT || "8080"}`, env.PORT ? "PORT" : "the default"];
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new Misuse(`${url} is not an address like http://127.0.0.1:8080.`);
+  if (!isOrigin(url)) {
+    const shown = url.replace(/\/\/[^/]*@/, "//");
+    throw new Misuse(`${shown} is not an address like http://127.0.0.1:8080.`);
   }
   // A token goes to the shop that gave it and to no other.
   const isOf = (profile: Profile) => new URL(profile.url).origin === new URL(url).origin;
@@ -86,6 +87,13 @@ export async function findShop(options: ShopOptions, env: NodeJS.ProcessEnv): Pr
   }
   const name = wanted || (current !== null && recent && isOf(recent) ? current : undefined);
   return { url, from, name, profile: name === undefined ? undefined : profiles[name] };
+}
+
+/** A shop stands at the root of its host: what stands behind that, or before it, would be left out unnoticed. */
+function isOrigin(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, origin, href } = new URL(url);
+  return /^https?:$/.test(protocol) && href === `${origin}/`;
 }
 
 /** For what everybody may ask. @throws ShopUnreachable within about 2 s */

@@ -53,6 +53,14 @@ describe("in a pipe", () => {
     expect(stdout).toBe('{"sku');
   });
 
+  it("has not failed where what it says goes into the same pipe", async () => {
+    const command = `{ "${process.execPath}" cli/bin.js products list 2>&1 >/dev/null; echo $? >&3; } 3>&2 | true`;
+    const { stderr } = await run("sh", ["-c", command], {
+      env: { ...env, PATH: process.env.PATH, XDG_CONFIG_HOME: "/nonexistent" },
+    });
+    expect(stderr).toBe("0\n");
+  });
+
   it("ends at Ctrl-C with the code of what it saw", async () => {
     const child = spawn(process.execPath, ["cli/bin.js", "health", "--watch", "--json"], {
       env: { ...env, PATH: process.env.PATH ?? "", XDG_CONFIG_HOME: "/nonexistent" },

@@ -198,6 +198,8 @@ describe("molecart verify fails with one sentence and the next step", () => {
       [["verify", "--url"], /argument missing/],
       [["verify", "--url", "ftp://shop"], /is not an address/],
       [["verify", "--url", "shop"], /is not an address/],
+      [["verify", "--url", "http://shop.example/sub"], /is not an address/],
+      [["verify", "--url", "http://ada:secret@shop.example"], /^http:\/\/shop\.example is not an address/],
       [["verify", "now"], /too many arguments/],
       [["verfiy"], /unknown command/],
     ];
