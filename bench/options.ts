@@ -3,11 +3,11 @@ import { Misuse } from "../cli/lib/errors.ts";
 import type { Timing } from "./measure.ts";
 
 /** Where the shop runs. */
-export const MODES = ["embedded", "cluster", "nodes"] as const;
+const MODES = ["embedded", "cluster", "nodes"] as const;
 export type Mode = (typeof MODES)[number];
 
 /** What is asked of it. */
-export const LOADS = ["reads", "checkout", "connections"] as const;
+const LOADS = ["reads", "checkout", "connections"] as const;
 export type LoadName = (typeof LOADS)[number];
 
 export interface BenchOptions extends Timing {

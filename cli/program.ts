@@ -13,7 +13,7 @@ interface Entry {
 }
 
 /** In the order of the help. What a command does is imported only when it is run: `--help` must not wait for it. */
-export const COMMANDS: readonly Entry[] = [
+const COMMANDS: readonly Entry[] = [
   {
     name: "health",
     summary: "whether the shop can sell, and how its parts are",

@@ -44,7 +44,7 @@ const SAGA_BUCKETS = [
 ];
 
 export const SAGA_STATES = ["running", "compensating", "waiting", "parked"] as const;
-export const CATALOGUE = {
+const CATALOGUE = {
   molecart_http_request_duration_seconds: {
     type: "histogram",
     help: "Time from the request's head to the answer's end. route is the template, never the URL",

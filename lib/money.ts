@@ -7,7 +7,7 @@ import Type from "typebox";
 export type MinorUnits = number;
 
 /** The largest price of one product, in minor units (1,000,000.00). */
-export const MAX_PRICE: MinorUnits = 100_000_000;
+const MAX_PRICE: MinorUnits = 100_000_000;
 /** The largest total of one order, in minor units: what a Postgres `integer` holds, less a margin for shipping and tax. */
 export const MAX_ORDER_TOTAL: MinorUnits = 2_000_000_000;
 /** Decimal places of a tax in percent: so many that an order's total by it is exact. */

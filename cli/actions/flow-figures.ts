@@ -3,7 +3,7 @@ import { Latencies } from "../lib/latencies.ts";
 import { duration, money, plural } from "../lib/output.ts";
 
 /** What happens to synthetic customers, counted. */
-export const COUNTERS = [
+const COUNTERS = [
   "visits",
   "searches",
   "views",

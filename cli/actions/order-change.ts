@@ -64,7 +64,7 @@ export async function payOrder(named: string, options: PayOptions, io: Io): Prom
 const WAY: readonly OrderStatus[] = ["confirmed", "processing", "shipped", "delivered"];
 
 /** The states that an order passes from one to another; undefined if there is no way. */
-export function wayTo(from: OrderStatus, to: OrderStatus): OrderStatus[] | undefined {
+function wayTo(from: OrderStatus, to: OrderStatus): OrderStatus[] | undefined {
   const start = WAY.indexOf(from);
   const end = WAY.indexOf(to);
   if (start === -1 || end <= start) return undefined;

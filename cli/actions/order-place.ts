@@ -59,7 +59,7 @@ export async function placeOrder(options: PlaceOptions, io: Io): Promise<number>
 }
 
 /** `42`, `42:2`, `HK-COF-0001:2` @throws Misuse */
-export function readItem(text: string): { product: string; quantity: number } {
+function readItem(text: string): { product: string; quantity: number } {
   const [, product, quantity = "1"] = /^([A-Za-z0-9][A-Za-z0-9._-]*)(?::([1-9]\d{0,4}))?$/.exec(text) ?? [];
   if (product === undefined) throw new Misuse(`${text} is no item like 42, 42:2 or HK-COF-0001:2.`);
   return { product, quantity: Number(quantity) };

@@ -84,7 +84,7 @@ async function sagaOf(client: Client, { id, status }: Order): Promise<SagaView |
 }
 
 /** The exit code once there is nothing more to wait for; undefined before. */
-export function endOf(status: OrderStatus, until: string | undefined): number | undefined {
+function endOf(status: OrderStatus, until: string | undefined): number | undefined {
   if (status === until) return EXIT.ok;
   if (ORDER_TRANSITIONS[status].length === 0) return until === undefined ? EXIT.ok : EXIT.failed;
   // Refunds may follow, but nothing has to.

@@ -64,7 +64,7 @@ async function listPath({ client, user }: Session): Promise<string> {
   return role === "admin" ? "/api/orders/all" : "/api/orders";
 }
 
-export async function whoIs(client: Client) {
+async function whoIs(client: Client) {
   return (await client.request("GET", "/api/auth/verify", authContract.actions.verify.result)).user;
 }
 
@@ -98,7 +98,7 @@ export function printOrder(order: Order, options: CommonOptions, io: Pick<Io, "p
 }
 
 /** An order as a person reads it. */
-export function orderLines(order: Order): string[] {
+function orderLines(order: Order): string[] {
   const { currency, payment, history } = order;
   const items = order.items.map((item) => [
     item.quantity,

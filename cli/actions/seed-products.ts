@@ -56,7 +56,7 @@ async function* linesOf(seed: number, start: number, end: number): AsyncGenerato
  * Where to go on: the first product of the last batch that may be unfinished. Products are made in order, so a binary
  * search finds the last one there is. The batch it is in is sent again: it may have been broken off before its stock was set.
  */
-export async function firstMissing(
+async function firstMissing(
   client: Client,
   seed: number,
   wanted: number,

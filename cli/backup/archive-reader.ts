@@ -18,7 +18,7 @@ interface Entry {
 }
 
 /** @throws CliError in one sentence, whatever is wrong with it; nothing has been changed then */
-export class BadArchive extends CliError {
+class BadArchive extends CliError {
   constructor(
     path: string,
     why: string,
@@ -84,7 +84,7 @@ function manifestOf(path: string, text: Buffer | undefined, digest: Buffer | und
 }
 
 /** The archive's sections, each part after the other, in the order in which they were written. @throws BadArchive */
-export async function* entriesOf(
+async function* entriesOf(
   path: string,
   passed: (bytes: number) => void = () => undefined,
 ): AsyncGenerator<Entry> {

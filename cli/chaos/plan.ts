@@ -3,7 +3,6 @@ import { createRandom, type Random } from "../lib/random.ts";
 /** What chaos can do. The first three happen to nodes, the others are servers that go away and come back. */
 export const FAULT_KINDS = ["kill", "freeze", "restart", "nats", "redis", "postgres", "mongo"] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
-export type NodeFault = "kill" | "freeze" | "restart";
 
 export interface Fault {
   /** From 1, in the order in which they begin. */

@@ -91,6 +91,6 @@ export async function untilKnown<T>(key: string, signal: AbortSignal, request: (
 }
 
 /** Whether a failed request may have done what it asked for, or may yet do it. */
-export function leavesUnknown(error: unknown): boolean {
+function leavesUnknown(error: unknown): boolean {
   return error instanceof ShopUnreachable || (error instanceof ShopRefused && UNKNOWN.has(error.code));
 }

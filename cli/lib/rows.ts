@@ -2,7 +2,6 @@ import type { Readable } from "node:stream";
 import { Misuse } from "./errors.ts";
 
 export type Format = "ndjson" | "csv";
-export const FORMATS = ["ndjson", "csv"] as const;
 export const MEDIA_TYPES = { ndjson: "application/x-ndjson", csv: "text/csv" } as const;
 
 /** The format that was asked for, else the one the file's name tells. @throws Misuse if neither does */

@@ -37,7 +37,7 @@ export function lineOf(node: string, text: string, before: LogLine | undefined):
   };
 }
 
-export function fieldsOf(text: string): Record<string, unknown> {
+function fieldsOf(text: string): Record<string, unknown> {
   try {
     return { ...JSON.parse(text) };
   } catch {

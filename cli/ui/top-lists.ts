@@ -155,7 +155,7 @@ function nodesList({ nodes }: Snapshot): List {
 }
 const nameOf = ({ name }: { name: string }) => name;
 
-export function nodeTone({ state }: NodeRates): Tone {
+function nodeTone({ state }: NodeRates): Tone {
   return state === "ready" ? "good" : "bad";
 }
 

@@ -12,7 +12,7 @@ export const eventQueue = (subscriber: string): string => `${PREFIX}${subscriber
 export const deadEventQueue = (subscriber: string): string => `${PREFIX}${subscriber}${DEAD}`;
 
 /** s after which an undelivered event counts as late: workers look every half second, and retries back off. */
-export const LATE_AFTER = 60;
+const LATE_AFTER = 60;
 
 export interface UndeliveredEvent {
   /** The job's: of each subscriber its own. */

@@ -156,7 +156,7 @@ function linksOf(carrier: Carrier) {
   return context ? [{ context }] : [];
 }
 
-export function samplerOf(name: Config["OTEL_TRACES_SAMPLER"], ratio: number): Sampler {
+function samplerOf(name: Config["OTEL_TRACES_SAMPLER"], ratio: number): Sampler {
   const root = {
     always_on: () => new AlwaysOnSampler(),
     always_off: () => new AlwaysOffSampler(),

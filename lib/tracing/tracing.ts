@@ -70,7 +70,7 @@ export function tracingOf(): Tracing | undefined {
 }
 
 /** The span under way, if what is done now is recorded. */
-export function recordedSpan(): Span | undefined {
+function recordedSpan(): Span | undefined {
   if (!tracing) return undefined;
   const span = currentScope()?.span;
   return span?.sampled ? span : undefined;

@@ -19,9 +19,9 @@ import type { LineItem } from "../inventory/inventory.contract.ts";
  */
 
 /** Different products a user or guest may put together. */
-export const MAX_PRODUCTS = 100;
+const MAX_PRODUCTS = 100;
 /** Different products after a login joined two carts: what one order may hold. Beyond it, a guest's items are dropped. */
-export const MAX_MERGED_PRODUCTS = 200;
+const MAX_MERGED_PRODUCTS = 200;
 /** Guests' carts remembered as merged; a user has one or two at a time. */
 const MAX_MERGED = 20;
 

@@ -13,14 +13,14 @@ import { LoginGuard, rateLimited } from "./login-guard.ts";
 import type { RestRoute } from "./routes.ts";
 
 /** Requests a minute of one client, by class of route. */
-export const PER_MINUTE: ReadonlyMap<RateClass, number> = new Map([
+const PER_MINUTE: ReadonlyMap<RateClass, number> = new Map([
   ["read", 6000],
   ["write", 1200],
   ["checkout", 300],
   ["auth", 300],
 ]);
 /** Failed logins of one account from one address. */
-export const FAILED_LOGINS = { points: 10, seconds: 300 };
+const FAILED_LOGINS = { points: 10, seconds: 300 };
 
 /** ms that counting a request may take: a frozen Redis must not hold every one of them up. */
 const REDIS_TIMEOUT = 150;

@@ -117,7 +117,7 @@ function sagasOf({ sagas }: OrderFigures): NonNullable<ShopStatus["sagas"]> {
 type Queues = ResultOf<(typeof ordersContract.actions)["queueFigures"]>;
 
 /** Queues of one name in several databases as one, each with its dead letters. */
-export function queuesOf(databases: readonly Queues[]): QueueOverview[] {
+function queuesOf(databases: readonly Queues[]): QueueOverview[] {
   const queues = new Map<string, QueueOverview>();
   for (const { queue: full, pending, scheduled, oldest_s } of databases.flatMap((one) => one.queues)) {
     const isDead = isDeadLetterQueue(full);

@@ -21,7 +21,7 @@ export interface HistoryRow {
 /** A database timestamp, whether it came through a model (Date) or out of JSON (text), on the wire. */
 const iso = (value: Date | string) => new Date(value).toISOString();
 
-export function historyView(row: HistoryRow): HistoryEntry {
+function historyView(row: HistoryRow): HistoryEntry {
   return { at: iso(row.at), from: row.from_status, to: row.to_status, reason: row.reason, by: row.actor };
 }
 

@@ -70,6 +70,6 @@ export async function giveBackLateCapture(
   if (result.kind !== "refunded") throw new PaymentOutcomeUnknown({});
 }
 
-export function lateRefundKey(chargeKey: string): string {
+function lateRefundKey(chargeKey: string): string {
   return `${chargeKey}:late`;
 }

@@ -21,7 +21,7 @@ import { Currency, Nullable, Obj, Text, Timestamp, Uuid } from "../../lib/schema
 import { jobActions } from "../../mixins/jobs.contract.ts";
 import { Violation } from "../inventory/inventory.contract.ts";
 
-export const PaymentStatus = Type.Enum([
+const PaymentStatus = Type.Enum([
   "processing",
   "captured",
   "declined",

@@ -16,7 +16,7 @@ export function newEmail(email: string): string {
 }
 
 /** A text without blanks around it and with single blanks inside. */
-export function tidy(text: string): string {
+function tidy(text: string): string {
   return text.trim().replace(/\s+/g, " ");
 }
 
