@@ -1,4 +1,5 @@
 import type { ServiceFactory } from "../lib/service.ts";
+import type { ServiceName } from "../lib/service-names.ts";
 import analytics from "./analytics/analytics.service.ts";
 import auth from "./auth/auth.service.ts";
 import cart from "./cart/cart.service.ts";
@@ -11,7 +12,7 @@ import products from "./products/products.service.ts";
 import users from "./users/users.service.ts";
 
 /** Every service of the shop by name, for whoever runs them all in one process without the runner (tests). */
-export const services: Record<string, ServiceFactory> = {
+export const services: Record<ServiceName, ServiceFactory> = {
   users,
   auth,
   inventory,

@@ -47,7 +47,7 @@ export const notificationsContract = contract(
       result: Notification,
     }),
     outbox: action({
-      summary: "Mails and texts, newest first: kept here where no SMTP_URL or SMS_URL sends them",
+      summary: "Mails and texts, newest first: nothing sends them yet, so they are kept here",
       rest: ["GET /admin/outbox"],
       permissions: ["admin"],
       params: Obj({ ...pageParams, to: Type.Optional(Type.String({ maxLength: 254 })) }),
