@@ -61,8 +61,9 @@ async function check(options: { url?: string }, env: Record<string, string>) {
   return { ...ran, took: performance.now() - started };
 }
 
+/** A test that failed leaves it open: Jest's worker must be able to end all the same. */
 async function listen(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve).unref());
   const address = server.address();
   if (typeof address !== "object" || address === null) throw new Error("The server does not listen.");
   return `http://127.0.0.1:${address.port}`;

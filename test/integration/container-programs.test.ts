@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import pg from "pg";
+import { SQL_SERVICES } from "../../lib/service-names.ts";
 import { TEMPLATE_DATABASE } from "../helpers/env.ts";
 import { freePort } from "../helpers/node-process.ts";
 
@@ -23,8 +24,15 @@ interface Program {
   exit: Promise<number | null>;
 }
 
+const started: ChildProcess[] = [];
+// A test that failed leaves them running, and Jest's worker with them.
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill("SIGKILL");
+});
+
 function start(args: readonly string[], env: Record<string, string> = {}): Program {
   const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
+  started.push(child);
   let output = "";
   const closed = once(child, "close");
   for (const stream of [child.stdout, child.stderr])
@@ -63,7 +71,7 @@ describe("docker/migrate.ts", () => {
 
     const first = start(["docker/migrate.ts"], { DATABASE_URL: url });
     expect(await first.exit).toBe(0);
-    expect(first.output().match(/^\w+: applied /gm)).toHaveLength(5);
+    expect(first.output().match(/^\w+: applied /gm)).toHaveLength(SQL_SERVICES.length);
     expect(await waiting.exit).toBe(0);
 
     const second = start(["docker/migrate.ts", "users"], { DATABASE_URL: url });
@@ -138,6 +146,7 @@ describe("docker/healthcheck.js", () => {
     const node = createServer((req, res) => {
       res.writeHead(req.url === "/health/ready" ? status : 404).end(`status ${status}`);
     }).listen(0, "127.0.0.1");
+    node.unref();
     await once(node, "listening");
     const address = node.address();
     const port = typeof address === "object" ? address?.port : undefined;

@@ -152,7 +152,7 @@ describe("the question to Postgres", () => {
 
   it("fails soon where nobody listens, and where nobody answers", async () => {
     const silent = createServer((socket) => socket.resume());
-    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve).unref());
     const address = silent.address();
     if (typeof address !== "object" || address === null) throw new Error("not listening");
     const mute = new Pinger(`postgres://u:p@127.0.0.1:${address.port}/d`);
