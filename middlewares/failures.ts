@@ -1,4 +1,5 @@
 import type { Context, Middleware, Service } from "moleculer";
+import pg from "pg";
 import { Unavailable } from "../lib/errors.ts";
 import { sqlState } from "../lib/stores/database.ts";
 
@@ -47,11 +48,24 @@ const CONNECTION_MESSAGES = [
   /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN) /,
 ];
 
+/** Sequelize's, of a connection that there never was. */
+const NOT_CONNECTED = /^Sequelize(Connection|Host)/;
+
 /** True if a store could not be reached, went away under the statement, or could not do it in time. */
 export function isStoreAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (CONNECTION_ERRORS.has(error.name) || CONNECTION_CODES.has(sqlState(error) ?? "")) return true;
   return CONNECTION_MESSAGES.some((message) => message.test(error.message));
+}
+
+/**
+ * True if Postgres went away under a statement, so that nobody knows whether it took effect. One that it refused, or that
+ * never got a connection, did nothing.
+ */
+export function isUnanswered(error: unknown): boolean {
+  if (!(error instanceof Error) || !isStoreAway(error) || NOT_CONNECTED.test(error.name)) return false;
+  const cause = "parent" in error ? error.parent : error;
+  return !(cause instanceof pg.DatabaseError);
 }
 
 /** Turns a store's connection failure into one stable, retryable error that tells nothing of the inside. */

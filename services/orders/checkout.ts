@@ -11,6 +11,7 @@ import type { Meta } from "../../lib/meta.ts";
 import type { Ctx } from "../../lib/service.ts";
 import { isUniqueViolation } from "../../lib/stores/database.ts";
 import { requestHash } from "../../lib/stores/idempotency.ts";
+import { isUnanswered } from "../../middlewares/failures.ts";
 import type { LineItem } from "../inventory/inventory.contract.ts";
 import { CartTaken, claimCart, type OrderedCart } from "./cart-claim.ts";
 import { type Answer, failureOf } from "./checkout-answers.ts";
@@ -56,6 +57,7 @@ export async function checkout(
       : await placeCart(parts, ctx, userId, claim);
   } catch (error) {
     // After anything but a refusal the order may have been written.
+    if (isUnanswered(error)) throw new OrderOutcomeUnknown({});
     if (!isDefinite(error) && !(error instanceof CartOrdered)) throw error;
     // Refused perhaps because this request came before: its cart is empty now, its key taken.
     const known = claim && (await parts.answers.find(userId, claim.key, claim.hash));

@@ -124,6 +124,26 @@ function ordersDatabase(): Database {
   return orders.db;
 }
 
+describe("an order whose database goes away as it is written", () => {
+  it("has an unknown outcome, and is there for the same key", async () => {
+    const own = ordersDatabase();
+    const one = own.one.bind(own);
+    own.one = async <R extends object>(text: string, values?: readonly unknown[], tx?: Tx) => {
+      const row = await one<R>(text, values, tx);
+      if (text.includes("INSERT INTO orders.orders")) throw new Error("Connection terminated unexpectedly");
+      return row;
+    };
+    const buyer = await givenUser(shop);
+    const request = { token: buyer.token, headers: { "Idempotency-Key": newId() } };
+    const unknown = await place(PAID, request).finally(() => Object.assign(own, { one }));
+    expect([unknown.status, unknown.at("code")]).toEqual([504, "ORDER_OUTCOME_UNKNOWN"]);
+    const placed = await db.query("SELECT id FROM orders.orders WHERE user_id = $1", [buyer.id]);
+    await driverDied(db, placed.rows[0]?.id);
+    await eventually(async () => (await place(PAID, request)).at("order", "status") === "confirmed");
+    expect(placed.rowCount).toBe(1);
+  });
+});
+
 describe("an order whose database goes away once it was charged", () => {
   it("has an unknown outcome, and is there for the same key when it has been confirmed", async () => {
     const own = ordersDatabase();
