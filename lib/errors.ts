@@ -261,7 +261,7 @@ export class PaymentProviderUnavailable extends failure<{ retry_after: number }>
 export class PaymentOutcomeUnknown extends failure(
   "PAYMENT_OUTCOME_UNKNOWN",
   504,
-  "The payment provider did not answer in time. It is safe to ask again: nothing is charged or refunded twice.",
+  "The payment provider did not answer in time, and may still do it. It is safe to ask again with the same idempotency key.",
   true,
 ) {}
 export class RefundTooLarge extends failure<{ refundable: number }>(
