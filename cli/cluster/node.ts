@@ -7,6 +7,8 @@ import type { NodePlan } from "./layout.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const POLL = 100;
+/** ms that a node may take to say whether it is ready: a frozen one says nothing. */
+const ANSWER = 2_000;
 
 interface NodeOptions {
   plan: NodePlan;
@@ -111,7 +113,7 @@ export class ClusterNode {
 
 async function answersOk(url: string): Promise<boolean> {
   try {
-    return (await fetch(url)).ok;
+    return (await fetch(url, { signal: AbortSignal.timeout(ANSWER) })).ok;
   } catch {
     return false;
   }
