@@ -42,11 +42,12 @@ async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
 
   // Where there is no Postgres to bring up, as in the image, that is to be said, and not that DATA_DIR can't be made.
   await findPrograms();
-  const { secrets, isNew } = await keptSecrets(DATA_DIR);
   const postgres = await startEmbeddedPostgres({
     dataDir: DATA_DIR,
     onEnd: () => console.error("The shop's Postgres has ended: stop the shop, and start it again."),
   });
+  // Only now is DATA_DIR this shop's alone: of two that start at once, the other's secrets must not take their place.
+  const { secrets, isNew } = await keptSecrets(DATA_DIR);
   if (isNew && !env.ADMIN_PASSWORD) {
     console.error(
       `This shop's admin: ${secrets.ADMIN_EMAIL}, password ${secrets.ADMIN_PASSWORD} (kept in ${DATA_DIR})`,
