@@ -1,4 +1,4 @@
-import Type, { type TProperties, type TSchema } from "typebox";
+import Type, { type TProperties, type TSchema, type TStringOptions } from "typebox";
 
 /** Vocabulary shared by the contracts. Every object is closed: unknown properties are refused. */
 
@@ -7,35 +7,51 @@ export const Obj = <P extends TProperties>(properties: P) =>
 
 export const Nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
 
+const meanings = new Map<string, string>();
+
+/** A text of a pattern, and what somebody is told whose text isn't: `must be …`. */
+export function Matching(pattern: string, meaning: string, options: TStringOptions = {}) {
+  meanings.set(pattern, meaning);
+  return Type.String({ ...options, pattern });
+}
+
+/** What a {@link Matching} pattern asks for. */
+export function meaningOf(pattern: string | RegExp): string | undefined {
+  return meanings.get(typeof pattern === "string" ? pattern : pattern.source);
+}
+
 export const Uuid = (description?: string) =>
-  Type.String({
-    pattern: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    examples: ["01936f6e-2f7a-7cc3-98a4-8d2f1f0a9c11"],
-    ...(description === undefined ? {} : { description }),
-  });
+  Matching(
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    "must be a UUID",
+    {
+      examples: ["01936f6e-2f7a-7cc3-98a4-8d2f1f0a9c11"],
+      ...(description === undefined ? {} : { description }),
+    },
+  );
 
 /** A Postgres `integer` key, as products and categories have. */
 export const IntId = () => Type.Integer({ minimum: 1, maximum: 2_147_483_647, examples: [1] });
 
 /** Text a person reads: not blank, at most `max` characters. */
 export const Text = (max: number, example?: string) =>
-  Type.String({
+  Matching("\\S", "must not be blank", {
     minLength: 1,
     maxLength: max,
-    pattern: "\\S",
     ...(example === undefined ? {} : { examples: [example] }),
   });
 
 export const Email = () =>
-  Type.String({
-    minLength: 3,
-    maxLength: 254,
-    pattern:
-      '^[^\\s@<>"(),:;\\\\\\[\\]]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$',
-    examples: ["ada@example.com"],
-  });
+  Matching(
+    '^[^\\s@<>"(),:;\\\\\\[\\]]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$',
+    "must be an email address",
+    { minLength: 3, maxLength: 254, examples: ["ada@example.com"] },
+  );
 
-export const Phone = () => Type.String({ pattern: "^\\+?[0-9 ().-]{5,30}$", examples: ["+44 20 7946 0000"] });
+export const Phone = () =>
+  Matching("^\\+?[0-9 ().-]{5,30}$", "must be a phone number: 5 to 30 digits, blanks and ( ) . -", {
+    examples: ["+44 20 7946 0000"],
+  });
 
 /** ISO 8601, in a range that every store can keep; answers are always in UTC. */
 export const Timestamp = () =>
@@ -54,7 +70,8 @@ function isInstant(text: string): boolean {
 export const MAX_QUANTITY = 10_000;
 export const Quantity = () => Type.Integer({ minimum: 1, maximum: MAX_QUANTITY, examples: [1] });
 
-export const Currency = () => Type.String({ pattern: "^[A-Z]{3}$", examples: ["EUR"] });
+export const Currency = () =>
+  Matching("^[A-Z]{3}$", "must be three capital letters, like EUR", { examples: ["EUR"] });
 
 /** What every list takes. `per_page` is another name of `limit`. */
 export const pageParams = {

@@ -3,6 +3,7 @@ import { Compile, type Validator } from "typebox/compile";
 import type { TLocalizedValidationError } from "typebox/error";
 import type { ActionSpec } from "../lib/contract.ts";
 import { ValidationFailed, type Violation } from "../lib/errors.ts";
+import { meaningOf } from "../lib/schema.ts";
 import { contracts } from "../services/contracts.ts";
 
 const specs = new Map<string, ActionSpec>(
@@ -30,7 +31,10 @@ function validatorOf(key: string, schema: ActionSpec["params"] | ActionSpec["res
 
 /** Each thing that is wrong with a value, at the path of the property it is about. */
 export function violationsOf(validator: Validator, value: unknown): Violation[] {
-  return validator.Errors(value).flatMap(violationsOfError).slice(0, 20);
+  const errors = validator.Errors(value);
+  // What each of several schemas says is more than that none of them fits.
+  const inner = errors.filter(({ keyword }) => keyword !== "anyOf");
+  return (inner.length > 0 ? inner : errors).flatMap(violationsOfError).slice(0, 20);
 }
 
 function violationsOfError(error: TLocalizedValidationError): Violation[] {
@@ -46,6 +50,14 @@ function violationsOfError(error: TLocalizedValidationError): Violation[] {
     case "boolean":
       // A refused property is told of by `additionalProperties`; that its schema is `false` tells nobody anything.
       return [];
+    case "enum":
+      return [
+        { path: error.instancePath, message: `must be one of ${error.params.allowedValues.join(", ")}` },
+      ];
+    case "pattern":
+      return [{ path: error.instancePath, message: meaningOf(error.params.pattern) ?? error.message }];
+    case "format":
+      return [{ path: error.instancePath, message: "must be a time like 2026-11-20T10:00:00Z" }];
     default:
       return [{ path: error.instancePath, message: error.message }];
   }

@@ -1,12 +1,17 @@
 import Type, { type Static } from "typebox";
 import { action, contract } from "../../lib/contract.ts";
 import { envelopeOf } from "../../lib/events.ts";
-import { IntId, Obj, Timestamp } from "../../lib/schema.ts";
+import { IntId, Matching, Obj, Timestamp } from "../../lib/schema.ts";
 
-const Day = () => Type.String({ pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", examples: ["2026-11-20"] });
+const Day = () =>
+  Matching("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "must be a day like 2026-11-20", { examples: ["2026-11-20"] });
 
 export const BehaviourEvent = Obj({
-  type: Type.String({ pattern: "^[a-z][a-z0-9_.]{0,63}$", examples: ["product_view"] }),
+  type: Matching(
+    "^[a-z][a-z0-9_.]{0,63}$",
+    "must be 1 to 64 small letters, digits or . _ and begin with a letter",
+    { examples: ["product_view"] },
+  ),
   properties: Type.Optional(
     Type.Record(Type.String({ maxLength: 64 }), Type.Unknown(), { maxProperties: 50 }),
   ),

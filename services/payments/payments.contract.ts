@@ -17,7 +17,7 @@ import {
   RefundTooLarge,
 } from "../../lib/errors.ts";
 import { Amount, Minor } from "../../lib/money.ts";
-import { Currency, Nullable, Obj, Text, Timestamp, Uuid } from "../../lib/schema.ts";
+import { Currency, Matching, Nullable, Obj, Text, Timestamp, Uuid } from "../../lib/schema.ts";
 import { jobActions } from "../../mixins/jobs.contract.ts";
 import { Violation } from "../inventory/inventory.contract.ts";
 
@@ -58,7 +58,9 @@ export type Refund = Static<typeof Refund>;
 
 /** A provider's token, never card data. The sandbox takes Stripe's test names. */
 export const PaymentMethod = () =>
-  Type.String({ pattern: "^[A-Za-z0-9_.:-]{1,100}$", examples: ["pm_card_visa"] });
+  Matching("^[A-Za-z0-9_.:-]{1,100}$", "must be 1 to 100 letters, digits or _ . : -", {
+    examples: ["pm_card_visa"],
+  });
 
 /** How a charge ended. Only these are definite; an error thrown instead leaves the outcome unknown. */
 export const ChargeResult = Obj({

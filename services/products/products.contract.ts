@@ -2,7 +2,17 @@ import Type, { type Static } from "typebox";
 import { action, contract, type ParamsOf, type ResultOf } from "../../lib/contract.ts";
 import { BelowReserved, CategoryCycle, CategoryInUse, SkuTaken, SlugTaken } from "../../lib/errors.ts";
 import { Amount, Minor } from "../../lib/money.ts";
-import { Currency, IntId, Nullable, Obj, Pagination, pageParams, Text, Timestamp } from "../../lib/schema.ts";
+import {
+  Currency,
+  IntId,
+  Matching,
+  Nullable,
+  Obj,
+  Pagination,
+  pageParams,
+  Text,
+  Timestamp,
+} from "../../lib/schema.ts";
 
 export const Product = Obj({
   id: IntId(),
@@ -41,8 +51,17 @@ export const Category = Type.Cyclic(
   "Category",
 );
 
-const Sku = () => Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples: ["HK-COF-0001"] });
-const Slug = () => Type.String({ minLength: 1, maxLength: 100, pattern: "^[a-z0-9]+(?:-[a-z0-9]+)*$" });
+const Sku = () =>
+  Matching(
+    "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+    "must be 1 to 64 letters, digits or . _ - and begin with a letter or digit",
+    { examples: ["HK-COF-0001"] },
+  );
+const Slug = () =>
+  Matching("^[a-z0-9]+(?:-[a-z0-9]+)*$", "must be small letters and digits, with single hyphens between", {
+    minLength: 1,
+    maxLength: 100,
+  });
 const Images = () => Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { maxItems: 20 });
 const StockLevel = () => Type.Integer({ minimum: 0, maximum: 1_000_000_000 });
 
@@ -103,7 +122,11 @@ export const productsContract = contract("products", {
       category: Type.Optional(Type.String({ maxLength: 100, description: "name or slug" })),
       category_id: Type.Optional(IntId()),
       search: Type.Optional(Type.String({ maxLength: 200, description: "words; forgives a typo" })),
-      ids: Type.Optional(Type.String({ pattern: "^[0-9]{1,10}(,[0-9]{1,10}){0,99}$", examples: ["1,2,3"] })),
+      ids: Type.Optional(
+        Matching("^[0-9]{1,10}(,[0-9]{1,10}){0,99}$", "must be 1 to 100 ids, separated by commas", {
+          examples: ["1,2,3"],
+        }),
+      ),
       min_price: Type.Optional(Amount()),
       max_price: Type.Optional(Amount()),
       in_stock: Type.Optional(

@@ -163,3 +163,29 @@ describe("a token that has expired", () => {
     expect((await ask("GET", "/api/health/live", expired)).status).toBe(200);
   });
 });
+
+describe("a value that is refused", () => {
+  const register = (fields: object) => () => {
+    const account = { email: "ada@example.com", password: "correct horse", name: "Ada Lovelace" };
+    return send(shop, "POST", "/api/auth/register", { ...account, ...fields });
+  };
+  const asAdmin = (path: string) => () =>
+    send(shop, "GET", path, undefined, { token: people.add("admin").token });
+
+  it.each<[says: string, () => Promise<Answer>]>([
+    ["/email: must be an email address.", register({ email: "ada@example" })],
+    ["/name: must not be blank.", register({ name: " " })],
+    ["/phone: must be a phone number: 5 to 30 digits, blanks and ( ) . -.", register({ phone: "none" })],
+    [
+      "/sort: must be one of newest, price, -price, name, relevance.",
+      () => ask("GET", "/api/products?sort=cheap"),
+    ],
+    ["/ids: must be 1 to 100 ids, separated by commas.", () => ask("GET", "/api/products?ids=1,,2")],
+    ["/user_id: must be a UUID.", asAdmin("/api/orders/all?user_id=7")],
+    ["/from: must be a time like 2026-11-20T10:00:00Z.", asAdmin("/api/orders/all?from=yesterday")],
+    ["/from: must be a time like 2026-11-20T10:00:00Z.", asAdmin("/api/analytics/summary?from=yesterday")],
+  ])("is told of as %j", async (says, request) => {
+    const { status, body } = await request();
+    expect([status, body.code, body.error]).toEqual([422, "VALIDATION_FAILED", says]);
+  });
+});
