@@ -38,5 +38,5 @@ export function beforeStop(broker: ServiceBroker, work: () => Promise<void>): vo
 
 /** True from the moment the node was asked to stop: readiness fails first. */
 export function isStopping(broker: ServiceBroker): boolean {
-  return nodes.get(broker)?.stopping ?? false;
+  return nodes.get(broker)?.stopping ?? broker.stopping;
 }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Errors, type Packet, Transporters } from "moleculer";
 import {
   type ConnectionOptions,
+  connect,
   createInbox,
   Events,
   type Msg,
@@ -9,7 +10,9 @@ import {
   type PublishOptions,
 } from "nats";
 import type { NatsConfig } from "./config.ts";
+import { isStopping } from "./lifecycle.ts";
 import { guestPacket, type Seal } from "./seal.ts";
+import { untilReachable } from "./stores/reachable.ts";
 
 /** Says on a reply subject that nobody was there to take a request. */
 const NO_RESPONDERS = 503;
@@ -76,6 +79,7 @@ export function natsOptions(config: NatsConfig): ConnectionOptions {
 export class NatsTransporter extends Transporters.NATS {
   readonly packets: Packets = { sent: 0, received: 0 };
   readonly #inbox: string;
+  readonly #options: ConnectionOptions;
   #looking: NodeJS.Timeout | undefined;
   /** The requests that were unanswered at the last look. */
   #owed: string[] = [];
@@ -87,6 +91,7 @@ export class NatsTransporter extends Transporters.NATS {
   constructor(options: ConnectionOptions, seal: Seal) {
     super({ ...options });
     this.#inbox = createInbox(options.inboxPrefix);
+    this.#options = options;
     this.#seal = seal;
   }
 
@@ -98,6 +103,20 @@ export class NatsTransporter extends Transporters.NATS {
 
   get #nats(): NatsConnection {
     return this.client;
+  }
+
+  /** Waits for the server like for every other one at a start, and says what it waits for. */
+  override async connect(): Promise<void> {
+    const { broker } = this;
+    const options = this.#options;
+    if (options.waitOnFirstConnect) {
+      await untilReachable(broker, "nats", async () => {
+        const trial = await connect({ ...options, waitOnFirstConnect: false, reconnect: false });
+        await trial.close();
+      });
+      if (isStopping(broker)) return;
+    }
+    await super.connect();
   }
 
   override async onConnected(wasReconnect?: boolean): Promise<void> {
