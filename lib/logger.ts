@@ -60,9 +60,13 @@ export function loggerOf(
 /** What is logged at all is for the logger to say. */
 const unfiltered = (stream: DestinationStream) => ({ stream, level: "trace" as const });
 
-/** We log as Moleculer does, (message, data); pino wants them the other way round and would drop the data. */
+/**
+ * We log as Moleculer does, (message, data); pino wants them the other way round and would drop the data. And it would
+ * drop a text or number behind a message that has no place for it, such as the reason of a lost connection.
+ */
 function logMethod(this: unknown, args: unknown[], method: (...args: unknown[]) => void): void {
   const [message, data] = args;
-  const isSwapped = typeof message === "string" && typeof data === "object" && data !== null;
-  method.apply(this, isSwapped ? [data, message] : args);
+  if (typeof message !== "string" || args.length < 2) method.apply(this, args);
+  else if (typeof data === "object" && data !== null) method.call(this, data, message);
+  else method.apply(this, message.includes("%") ? args : [args.join(" ").trimEnd()]);
 }

@@ -17,6 +17,7 @@ const PROGRAM = `
   logger.warn("With a %s", "text");
   logger.warn({ orderId: 8 }, "The other way round");
   logger.warn("Alone");
+  logger.warn("Because", "of this", 2);
 `;
 
 describe("the log", () => {
@@ -35,6 +36,7 @@ describe("the log", () => {
       { msg: "With a text" },
       { msg: "The other way round", orderId: 8 },
       { msg: "Alone" },
+      { msg: "Because of this 2" },
     ]);
   });
 });
