@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { extname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
@@ -192,6 +192,17 @@ function composeProgram(): string[] | undefined {
   const programs = [["docker", "compose"], ["docker-compose"]];
   return programs.find(([command = "", ...args]) => spawnSync(command, [...args, "version"]).status === 0);
 }
+
+it("the image has each program that it, compose and Kubernetes start", () => {
+  const files = ["Dockerfile", "docker-compose.yml", "docker-compose.prod.yml", "k8s/base/migrate.yaml"];
+  const started = files.flatMap((file) => read(file).match(/\bdocker\/[\w-]+\.[jt]s\b/g) ?? []);
+  expect(new Set(started).size).toBeGreaterThan(2);
+  const letIn = read(".dockerignore").split("\n");
+  for (const program of started) {
+    expect(existsSync(join(ROOT, program))).toBe(true);
+    expect(letIn).toContain(`!docker/*${extname(program)}`);
+  }
+});
 
 describe(".env.example", () => {
   const text = read(".env.example");
