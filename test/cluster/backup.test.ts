@@ -48,7 +48,7 @@ onServers("backup and restore of a cluster", () => {
       REDIS_URL: redis.url,
       MONGO_URL: mongo.url,
       NATS_URL: servers[0]?.url ?? "",
-      NAMESPACE: "backup[1]*",
+      NAMESPACE: "backup[1]?",
     };
     await client.end();
     return stores;
