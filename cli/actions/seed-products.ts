@@ -54,22 +54,24 @@ async function* linesOf(seed: number, start: number, end: number): AsyncGenerato
 
 /**
  * Where to go on: the first product of the last batch that may be unfinished. Products are made in order, so a binary
- * search finds the last one there is. The batch it is in is sent again: it may have been broken off before its stock was set.
+ * search finds the last one there is, if the first is. The batch it is in is sent again: it may have been broken off
+ * before its stock was set.
  */
-async function firstMissing(
+export async function firstMissing(
   client: Client,
   seed: number,
   wanted: number,
   signal: AbortSignal,
 ): Promise<number> {
-  let low = 0;
+  // A new seed's usual answer: a search for what isn't there is the dearest, and the others would all be such.
+  if (!(await isThere(client, seededSku(seed, 0), signal))) return 0;
+  let low = 1;
   let high = wanted;
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
     if (await isThere(client, seededSku(seed, middle), signal)) low = middle + 1;
     else high = middle;
   }
-  if (low === 0) return 0;
   const isWhole = low === wanted && (await isThere(client, seededSku(seed, low - 1), signal, true));
   return isWhole ? wanted : Math.max(0, Math.floor((low - 1) / BATCH) * BATCH);
 }
