@@ -120,7 +120,7 @@ export class SqlLoader {
     await loadPostgresEntries(this.store.client, entries);
   }
 
-  /** Makes it whole: triggers, sequences, jobs that were under way, migrations that came since. */
+  /** Makes it whole: triggers, sequences, jobs that were under way, migrations that came since, statistics. */
   async complete(): Promise<void> {
     const { client } = this.store;
     await client.query("SET CONSTRAINTS ALL IMMEDIATE");
@@ -138,6 +138,9 @@ export class SqlLoader {
       }
     }
     if (this.#hasJobs) await client.query(MAKE_DUE);
+    // Else a shop that is started at once has its statements planned as if Postgres knew nothing of its tables.
+    for (const { schema, table } of this.#targets.values())
+      await client.query(`ANALYZE "${schema}"."${table.name}"`);
   }
 
   async commit(): Promise<void> {

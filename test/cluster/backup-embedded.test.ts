@@ -10,6 +10,7 @@ import { restore } from "../../cli/actions/restore.ts";
 import { checkArchive } from "../../cli/backup/archive-reader.ts";
 import { createArchive } from "../../cli/backup/archive-writer.ts";
 import type { Manifest } from "../../cli/backup/manifest.ts";
+import { openStores } from "../../cli/lib/stores.ts";
 import { migrations } from "../../services/migrations.ts";
 import { act } from "../cli/support.ts";
 import { clean, eventually, givenProduct, send } from "../helpers/client.ts";
@@ -93,6 +94,16 @@ describe("a backup taken while orders are made", () => {
       for (const path of [documents, ...files, join(dataDir, "secrets.json")])
         expect({ path, others: (await stat(path)).mode & 0o077 }).toEqual({ path, others: 0 });
     }
+
+    const stores = await openStores(own, { how: "alone" });
+    const unknown = stores.databases.map(({ client }) =>
+      client.query(
+        `SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND reltuples < 0 AND relname <> 'migrations'
+         AND relnamespace = ANY ('{users,products,inventory,orders,payments}'::regnamespace[])`,
+      ),
+    );
+    expect((await Promise.all(unknown)).map(({ rows }) => rows)).toEqual([[]]);
+    await stores.close();
 
     node = await startNode({ ...SHOP, ...own });
     await clean(node, await login(node, own.DATA_DIR));
