@@ -52,9 +52,13 @@ export const inventoryContract = contract("inventory", {
   }),
   changes: action({
     summary:
-      "Levels changed at or after a moment, in order of change: the feed from which products keeps its projection. The next page starts at `until`; a change may show some seconds late",
+      "Levels changed at or after a moment, in order of product: the feed from which products keeps its projection. The next page has the products `after` this one's last (0 for the first page); the next round starts at the `until` of this one's first page; a change may show some seconds late",
     permissions: ["service"],
-    params: Obj({ since: Timestamp(), limit: Type.Integer({ minimum: 1, maximum: 5000 }) }),
+    params: Obj({
+      since: Timestamp(),
+      after: Type.Integer({ minimum: 0 }),
+      limit: Type.Integer({ minimum: 1, maximum: 5000 }),
+    }),
     result: Obj({ levels: Type.Array(StockLevel), until: Timestamp() }),
     idempotent: true,
   }),

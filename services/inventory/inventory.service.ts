@@ -39,7 +39,7 @@ export default defineService(inventoryContract)({
     },
 
     async changes(ctx) {
-      return await changedLevels(this.db, ctx.params.since, ctx.params.limit);
+      return await changedLevels(this.db, ctx.params);
     },
 
     async set(ctx) {

@@ -1,7 +1,6 @@
 import { BelowReserved, ValidationFailed } from "../../lib/errors.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
 import { MAX_ON_HAND, type StockLevel } from "./inventory.contract.ts";
-import type { LevelRow } from "./inventory.model.ts";
 import type { Inventory } from "./inventory.ts";
 import { publishLowStock } from "./low-stock.ts";
 import { columnsOf, type LevelColumns, levelOf, noStock } from "./stock-level.ts";
@@ -110,29 +109,31 @@ async function lockLevels(db: Database, tx: Tx, product_ids: readonly number[]):
   return rows.map(levelOf);
 }
 
+interface FeedPage {
+  since: string;
+  /** The last product of the page before; 0 for the first page. */
+  after: number;
+  limit: number;
+}
+
 /**
- * The levels that changed at or after `since`, in order of change. `until` is where the next page starts: just past the
- * last of them, or `since` if there is none. A page holds `limit` levels and those beyond it that changed in the same
- * millisecond as its last, so that a reader always gets on.
+ * The levels that changed at or after `since`, in order of product: a round through them costs one walk through the
+ * levels, however many pages it takes. `until` is from where the next round must read, if this is the first page.
  *
  * A change is stamped shortly before its transaction commits, and so may appear behind an `until` that was given
  * already: a reader that must miss nothing begins each round some seconds before the `until` of the last one.
  */
 export async function changedLevels(
   db: Database,
-  since: string,
-  limit: number,
+  { since, after, limit }: FeedPage,
 ): Promise<{ levels: StockLevel[]; until: string }> {
-  const rows = await db.rows<LevelColumns & Pick<LevelRow, "changed_at">>(
-    `SELECT ${columnsOf("page")}, page.changed_at
-     FROM (
-       SELECT * FROM inventory.levels WHERE changed_at >= $1
-       ORDER BY changed_at FETCH FIRST ($2::int) ROWS WITH TIES
-     ) AS page
-     ORDER BY page.changed_at, page.version`,
-    [since, limit],
+  // Asked first: what changes from here on is the next round's.
+  const clock = await db.one<{ now: Date }>("SELECT clock_timestamp() AS now");
+  const rows = await db.rows<LevelColumns>(
+    `SELECT ${columnsOf("level")} FROM inventory.levels AS level
+     WHERE level.changed_at >= $1 AND level.product_id > $2
+     ORDER BY level.product_id LIMIT $3`,
+    [since, after, limit],
   );
-  const last = rows.at(-1);
-  const until = last ? new Date(last.changed_at.getTime() + 1).toISOString() : since;
-  return { levels: rows.map(levelOf), until };
+  return { levels: rows.map(levelOf), until: clock?.now.toISOString() ?? since };
 }

@@ -11,7 +11,7 @@ import type { StockLevel } from "../inventory/inventory.contract.ts";
 /** Levels a statement takes, and the feed gives at a time. */
 const PAGE = 1000;
 /**
- * ms before the last change read from which the feed is read again. A change carries the time it was made but shows when
+ * ms before the last round from which the feed is read again. A change carries the time it was made but shows when
  * its transaction ends, and Postgres ends none of ours later than this.
  */
 const MARGIN = 30_000;
@@ -50,15 +50,18 @@ export async function readStockFeed(
     "SELECT read_until - make_interval(secs => $1) AS since FROM products.stock_feed",
     [MARGIN / 1000],
   );
-  let since = (row?.since ?? new Date(0)).toISOString();
-  for (;;) {
-    const { levels, until } = await call(origin, "inventory.changes", { since, limit: PAGE });
+  const since = (row?.since ?? new Date(0)).toISOString();
+  let readUntil: string | undefined;
+  for (let after = 0; ; ) {
+    const { levels, until } = await call(origin, "inventory.changes", { since, after, limit: PAGE });
+    readUntil ??= until;
     const ids = await applyLevels(db, levels);
     if (ids.length > 0) await changed(ids);
-    await db.rows("UPDATE products.stock_feed SET read_until = greatest(read_until, $1)", [until]);
-    if (levels.length < PAGE) return;
-    since = until;
+    const last = levels.at(-1);
+    if (!last || levels.length < PAGE) break;
+    after = last.product_id;
   }
+  await db.rows("UPDATE products.stock_feed SET read_until = greatest(read_until, $1)", [readUntil]);
 }
 
 interface StockQueueOptions {

@@ -5,6 +5,7 @@ import { newId } from "../../lib/ids.ts";
 import type { ServiceFactory } from "../../lib/service.ts";
 import inventory from "../../services/inventory/inventory.service.ts";
 import { adminToken, eventually, givenProduct, send } from "../helpers/client.ts";
+import { costOf } from "../helpers/cost.ts";
 import { inventoryOf, one, runSql } from "../helpers/inventory.ts";
 import { createDatabase, type Shop, startShop } from "../helpers/shop.ts";
 
@@ -170,6 +171,16 @@ describe("the stock that the catalogue shows", () => {
 });
 
 describe("inventory's feed", () => {
+  /** Waits until every change there is by now was read. */
+  async function allRead(database: { databaseUrl: string }): Promise<void> {
+    const [last] = await runSql<{ at: Date }>(database, "SELECT max(changed_at) AS at FROM inventory.levels");
+    await eventually(async () => {
+      const sql = "SELECT read_until > $1 AS read FROM products.stock_feed";
+      const [feed] = await runSql<{ read: boolean }>(database, sql, [last?.at]);
+      return feed?.read === true;
+    });
+  }
+
   test("brings at the next start what no event brought, and is read on from there", async () => {
     const databaseUrl = await createDatabase();
     const first = await startShop({ databaseUrl });
@@ -189,14 +200,22 @@ describe("inventory's feed", () => {
     );
     const second = await startShop({ databaseUrl });
     for (const id of ids) await eventually(async () => (await shownStock(id, second)) === 7);
-    await eventually(async () => {
-      const [feed] = await runSql<{ read: boolean }>(
-        { databaseUrl },
-        "SELECT read_until > (SELECT max(changed_at) FROM inventory.levels) AS read FROM products.stock_feed",
-      );
-      return feed?.read === true;
-    });
+    await allRead({ databaseUrl });
     await second.stop();
+  });
+
+  test("costs a few walks through the levels, not one for each page", async () => {
+    const levels = 20_000; // 20 pages
+    const fill = `INSERT INTO inventory.levels (product_id, on_hand, received)
+      SELECT n, 1, 1 FROM generate_series(1, ${levels}) AS n`;
+    const { rowsOf } = await costOf(
+      ["inventory.levels"],
+      [fill, "ANALYZE inventory.levels"],
+      ({ databaseUrl }) => allRead({ databaseUrl }),
+    );
+    const read = await rowsOf("inventory", "levels");
+    expect(read).toBeGreaterThanOrEqual(levels);
+    expect(read).toBeLessThan(5 * levels);
   });
 });
 
