@@ -9,8 +9,8 @@ import type { SqlService } from "../lib/service-names.ts";
 import { sequelizeOf } from "../lib/stores/connect.ts";
 import { Database } from "../lib/stores/database.ts";
 import { type Migration, migrate } from "../lib/stores/migrate.ts";
-import { Pinger } from "../lib/stores/pinger.ts";
-import { shared } from "../lib/stores/shared.ts";
+import { pingerOf } from "../lib/stores/pinger.ts";
+import { untilReachable } from "../lib/stores/reachable.ts";
 import { NO_ACTIONS } from "./no-actions.ts";
 
 export interface SqlThis<M> {
@@ -37,25 +37,24 @@ export function sql<M extends { main: ModelStatic<Model> }>(
   return {
     build(broker) {
       const config = configOf(broker);
-      const sequelize = sequelizeOf(config.databaseUrl(name), config);
+      const url = config.databaseUrl(name);
+      const sequelize = sequelizeOf(url, config);
       const db = new Database(sequelize);
       const models = options.models(sequelize);
       return {
         mixins: [DbService],
         actions: NO_ACTIONS,
         // Set after Moleculer has merged the mixins, because merging deep-clones what it finds.
-        merged(schema: { adapter?: unknown; model?: unknown }) {
+        merged(schema: { adapter?: unknown; model?: unknown; started?: unknown }) {
           schema.adapter = new SequelizeAdapter(sequelize);
           schema.model = models.main;
+          // Before anything else of the service starts: jobs would give up at once.
+          const wait = () => untilReachable(broker, "database", () => pingerOf(broker, url).ping());
+          schema.started = [wait, schema.started].flat();
         },
         created() {
           Object.assign(this, { db, models });
-          const url = config.databaseUrl(name);
-          const pinger = shared(broker, `ping ${url}`, () => {
-            const store = new Pinger(url);
-            return { store, close: () => store.close() };
-          });
-          addCheck(broker, name, "database", "postgres", () => pinger.ping());
+          addCheck(broker, name, "database", "postgres", () => pingerOf(broker, url).ping());
         },
         async started() {
           if (config.MIGRATE === "auto") await migrateApart(config, name, options.migrations);

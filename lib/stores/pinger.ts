@@ -1,4 +1,6 @@
+import type { ServiceBroker } from "moleculer";
 import pg from "pg";
+import { shared } from "./shared.ts";
 
 const TIMEOUT = 1000;
 
@@ -57,4 +59,12 @@ export class Pinger {
     this.#connection = undefined;
     await client?.end().catch(() => undefined);
   }
+}
+
+/** The node's one pinger of this database. */
+export function pingerOf(broker: ServiceBroker, url: string): Pinger {
+  return shared(broker, `ping ${url}`, () => {
+    const store = new Pinger(url);
+    return { store, close: () => store.close() };
+  });
 }
