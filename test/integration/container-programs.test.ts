@@ -77,7 +77,8 @@ describe("docker/migrate.ts", () => {
     const second = start(["docker/migrate.ts", "users"], { DATABASE_URL: url });
     expect(await second.exit).toBe(0);
     expect(second.output()).toBe("users: up to date\n");
-  });
+    // Three processes, one after the other.
+  }, 60_000);
 
   it("waits for a database that is not there yet, until it is told to stop", async () => {
     const DATABASE_URL = `postgres://nobody@127.0.0.1:${await freePort()}/none`;
