@@ -109,6 +109,27 @@ describe("what breaks an invariant", () => {
     ]);
   });
 
+  it("in every order there is: all are told of, and each service is asked no more than it takes", async () => {
+    const msecs = Date.now() - 61_000;
+    for (let i = 0; i < 1201; i++) audits.told.set(audits.order({ order_id: v7({ msecs }) }), []);
+    const report = await verify();
+    expect(report.invariants[4]).toMatchObject({ id: "I5", ok: false });
+    expect(new Set(found(report).map((message) => message.replace(/MC-\d+/, "MC-…")))).toEqual(
+      new Set(["I5: Order MC-… was confirmed and its customer was not told."]),
+    );
+    expect(report.notes).toContain("I5: 1101 more violations.");
+    expect(audits.asked).toMatchObject({ "orders.audit": 12, "notifications.audit": 12 });
+  });
+
+  it("in few of many orders: those alone are asked about again", async () => {
+    for (let i = 0; i < 1201; i++) audits.order();
+    const [first = "", second = ""] = [...audits.orders.keys()].sort().slice(600);
+    audits.pay(first, { captured: 1 });
+    audits.pay(second, { captured: 2 });
+    expect(found(await verify())).toHaveLength(2);
+    expect(audits.asked["orders.audit"]).toBe(3 + 3 * 2);
+  });
+
   it("I3, and a parked order is a note too", async () => {
     const stuck = audits.order({ saga: "running", saga_age_ms: 121_000 });
     audits.order({ status: "cancelled", paid: false, saga: "parked" });
