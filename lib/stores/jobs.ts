@@ -23,7 +23,7 @@ export interface NewJob {
 }
 
 export interface WorkerOptions {
-  /** How many jobs this node takes at a time, to handle them side by side; the next are taken when all have ended. */
+  /** How many jobs this node takes at a time, to handle some of them side by side; the next are taken when all have ended. */
   batch?: number;
   /** How many such takers there are: for jobs that can be slow. */
   takers?: number;
@@ -142,10 +142,8 @@ export class Jobs {
         perJobResults: true,
       },
       async (jobs) =>
-        await Promise.all(
-          jobs.map(
-            async ({ id, data }) => await resultOf(id, () => inOrigin(queue, id, data, () => handle(data))),
-          ),
+        await inLanes(jobs, ({ id, data }) =>
+          resultOf(id, () => inOrigin(queue, id, data, () => handle(data))),
         ),
     );
   }
@@ -221,6 +219,23 @@ function through(tx: Tx): Required<ConnectionOptions> {
       },
     },
   };
+}
+
+/**
+ * Jobs of a batch that are handled at once. All hundred would take a slow subscriber so long that each times out, and its
+ * circuit opens.
+ */
+const LANES = 8;
+
+/** Does the work for each item, some at a time. @returns the results, in the order they came */
+async function inLanes<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const left = items.values();
+  const lane = async () => {
+    for (const item of left) results.push(await work(item));
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return results;
 }
 
 /** How one job of a batch ended, as pg-boss is told. An error's text may hold personal data: only its name is kept. */

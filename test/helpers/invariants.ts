@@ -63,6 +63,11 @@ const MOVING = `
     (SELECT count(*) FROM payments.payments WHERE status = 'processing')::int AS payments,
     (SELECT count(*) FROM pgboss.job WHERE name LIKE 'events-%' AND name NOT LIKE '%-dead' AND state < 'completed')::int AS events`;
 
+/** Which events they are, and why they wait. */
+const WAITING_EVENTS = `
+  SELECT name, state, retry_count, start_after, now(), started_on, output->>'reason' AS reason, data->'envelope'->>'event' AS event
+  FROM pgboss.job WHERE name LIKE 'events-%' AND name NOT LIKE '%-dead' AND state < 'completed' LIMIT 20`;
+
 /**
  * Waits until nothing is under way any more. @returns seconds until every order had ended
  * @throws with what still moves, after `timeout` ms
@@ -79,7 +84,8 @@ export async function settled(cluster: Pick<Cluster, "sql">, timeout = 60_000): 
       return row?.sagas === 0 && row.payments === 0 && row.events === 0;
     }, timeout);
   } catch (error) {
-    throw new Error(`Still under way: ${JSON.stringify(left)}`, { cause: error });
+    const events = await cluster.sql(WAITING_EVENTS);
+    throw new Error(`Still under way: ${JSON.stringify(left)} ${JSON.stringify(events)}`, { cause: error });
   }
   return orders;
 }

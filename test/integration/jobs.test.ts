@@ -69,3 +69,22 @@ describe("jobs that are put in", () => {
     await expect(put({ queue: "letters", data })).rejects.toThrow('null value in column "name"');
   });
 });
+
+describe("jobs of a batch", () => {
+  it("are handled side by side, and eight at once at most: a slow handler isn't given a hundred", async () => {
+    await jobs.queue({ name: "letters", expireInSeconds: 45, retentionSeconds: 98_765 });
+    await put(...Array.from({ length: 30 }, () => ({ queue: "letters", data })));
+    let [under, most, done] = [0, 0, 0];
+    const full = Promise.withResolvers<void>();
+    const all = Promise.withResolvers<void>();
+    await jobs.work("letters", { batch: 30 }, async () => {
+      most = Math.max(most, ++under);
+      if (under === 8) full.resolve();
+      await full.promise;
+      under--;
+      if (++done === 30) all.resolve();
+    });
+    await all.promise;
+    expect(most).toBe(8);
+  });
+});
