@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError, type KeptSecrets } from "./config.ts";
+import type { KeptSecrets } from "./config.ts";
 
 const FILE = "secrets.json";
 
@@ -10,9 +10,7 @@ const FILE = "secrets.json";
  * @returns them, and whether they are new (the admin's password is then printed, once)
  */
 export async function keptSecrets(dataDir: string): Promise<{ secrets: KeptSecrets; isNew: boolean }> {
-  await mkdir(dataDir, { recursive: true }).catch((error: unknown) => {
-    throw new ConfigError([`DATA_DIR: ${dataDir} can't be made (${Object(error).code ?? error})`]);
-  });
+  await mkdir(dataDir, { recursive: true });
   const kept = await readSecrets(dataDir);
   if (kept) return { secrets: kept, isNew: false };
   const secrets: KeptSecrets = {
