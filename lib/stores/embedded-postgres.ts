@@ -14,7 +14,6 @@ import { access, constants, mkdir, realpath } from "node:fs/promises";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { ConfigError } from "../config.ts";
 import { type Cluster, openCluster, SUPERUSER } from "./embedded-postgres-cluster.ts";
 import { endOrphan, launch, type Server, StartFailure } from "./embedded-postgres-guardian.ts";
 import { lockDirectory } from "./embedded-postgres-lock.ts";
@@ -107,11 +106,10 @@ async function openDirectory(dataDir: string): Promise<string> {
     await mkdir(dataDir, { recursive: true });
     await access(dataDir, constants.W_OK | constants.X_OK);
     return await realpath(dataDir);
-  } catch (error) {
-    const why = Object(error).code ?? String(error);
-    throw new ConfigError([
-      `DATA_DIR: ${dataDir} can't be written (${why}): check whose it is, or choose another DATA_DIR`,
-    ]);
+  } catch (cause) {
+    throw new Error(`DATA_DIR ${dataDir} can't be written: check whose it is, or choose another DATA_DIR.`, {
+      cause,
+    });
   }
 }
 

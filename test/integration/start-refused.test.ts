@@ -32,7 +32,7 @@ it("where data can't be kept", async () => {
     const file = join(directory, "file");
     await writeFile(file, "");
     const starting = startNode({ DATA_DIR: file });
-    await expect(starting).rejects.toThrow(`DATA_DIR: ${file} can't be written (EEXIST)`);
+    await expect(starting).rejects.toThrow(`DATA_DIR ${file} can't be written: check whose it is`);
     await writeFile(join(directory, "secrets.json"), '{"JWT_SECRET": ');
     await expect(startNode({ DATA_DIR: directory })).rejects.toThrow(
       "secrets.json is incomplete: restore it",
