@@ -7,13 +7,14 @@ import type { Io } from "./io.ts";
 export async function ask(io: Io, question: string, { hidden = false } = {}): Promise<string> {
   // readline echoes what is typed to its output: for a password there is none.
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  io.stderr.write(question);
   const lines = createInterface({
     input: io.stdin,
     output: hidden ? silent : io.stderr,
     terminal: true,
     ...(hidden ? {} : { prompt: question }),
   });
+  // Only now: who answers at once would be echoed by the terminal itself.
+  io.stderr.write(question);
   const stop = new AbortController();
   lines.once("SIGINT", () => stop.abort()).once("close", () => stop.abort());
   try {
