@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type { Command } from "commander";
 import { buildProgram, main } from "../../cli/program.ts";
 import { adminToken, givenProduct, send } from "../helpers/client.ts";
-import { freePort } from "../helpers/node-process.ts";
+import { type RefusingPort, refusingPort } from "../helpers/node-process.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 import { adminOf } from "./support.ts";
 
@@ -174,10 +174,16 @@ describe.each(leaves)("molecart %s", (path, command) => {
 });
 
 describe("with the shop down", () => {
+  let nowhere: RefusingPort;
+  beforeAll(async () => {
+    nowhere = await refusingPort();
+  });
+  afterAll(() => nowhere.giveBack());
+
   it.each(rows.filter(([, { needs }]) => needs !== "nothing"))(
     "molecart %s fails with 1, one sentence and the next step, within 3 s",
     async (path, row) => {
-      const url = `http://127.0.0.1:${await freePort()}`;
+      const { url } = nowhere;
       const env = adminOf({ url });
       const { took, ...ran } = await molecart(lineOf(path, row), { env, input: row.input ?? "" });
       expect(ran).toEqual({

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { molecart } from "../helpers/cli.ts";
 import { adminToken, givenProduct, send } from "../helpers/client.ts";
-import { freePort } from "../helpers/node-process.ts";
+import { refusingPort } from "../helpers/node-process.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 import { hasTerminal, isProgram, openTerminal } from "../helpers/terminal.ts";
 import { adminOf } from "./support.ts";
@@ -87,8 +87,9 @@ async function quickest(args: readonly string[], around: Record<string, string>,
 
 describe("with the shop down", () => {
   it("a command fails with 1, one sentence and the next step, within 3 s", async () => {
-    const url = `http://127.0.0.1:${await freePort()}`;
+    const { url, giveBack } = await refusingPort();
     const { took, ...run } = await quickest(["verify"], { ...env, MOLECART_URL: url }, SOON);
+    giveBack();
     expect(run).toEqual({
       code: 1,
       stdout: "",

@@ -9,7 +9,7 @@ import { buildProgram } from "../../cli/program.ts";
 import { type Given, type OrderState, PASSWORD, type Row } from "../helpers/cli-rows/row.ts";
 import { ROWS } from "../helpers/cli-rows/rows.ts";
 import { givenProduct, givenUser, send } from "../helpers/client.ts";
-import { freePort, type NodeProcess, startNode } from "../helpers/node-process.ts";
+import { type NodeProcess, type RefusingPort, refusingPort, startNode } from "../helpers/node-process.ts";
 import { hasTerminal, openTerminal, type Terminal } from "../helpers/terminal.ts";
 
 /** Every command of `molecart` as a process, in a pipe and in a terminal of 80×24, beside one embedded shop. */
@@ -184,10 +184,16 @@ describe("in a pipe", () => {
 });
 
 describe("with the shop down", () => {
+  let nowhere: RefusingPort;
+  beforeAll(async () => {
+    nowhere = await refusingPort();
+  });
+  afterAll(() => nowhere.giveBack());
+
   it.each(rows.filter(([, { isLocal }]) => !isLocal))(
     "molecart %s fails with 1, one sentence and the next step, within 3 s",
     async (name, row) => {
-      const url = `http://127.0.0.1:${await freePort()}`;
+      const { url } = nowhere;
       const { given: own, env } = await given(`down ${name}`, {});
       env.MOLECART_URL = url;
       const { line, input } = row.pipe;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -27,6 +27,23 @@ export async function freePort(): Promise<number> {
   await once(server, "close");
   if (typeof address !== "object" || address === null) throw new Error("The server had no port.");
   return address.port;
+}
+
+/** Where nobody listens, and nobody else comes to listen in the middle of a test: connections are refused. */
+export interface RefusingPort {
+  url: string;
+  giveBack: () => void;
+}
+
+/** @returns a port that is the near end of a connection */
+export async function refusingPort(): Promise<RefusingPort> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = Object(server.address());
+  const holder = connect(port, "127.0.0.1");
+  await once(holder, "connect");
+  server.close();
+  return { url: `http://127.0.0.1:${holder.localPort}`, giveBack: () => holder.destroy() };
 }
 
 /** ms: many times what a start takes, so that only a node that can't start meets it. */
