@@ -1,4 +1,5 @@
 import { beforeAll, expect, it } from "@jest/globals";
+import { balanced } from "../helpers/balancer.ts";
 import { givenProduct, givenUser, type TestUser } from "../helpers/client.ts";
 import { ClientLog, tell } from "../helpers/client-log.ts";
 import { describeCluster } from "../helpers/cluster-suite.ts";
@@ -28,7 +29,7 @@ describeCluster("a rolling restart under load", LAYOUT, { servers: ["redis", "mo
   }, 120_000);
 
   it("fails no request, whether or not it could be repeated", async () => {
-    const log = new ClientLog(() => [cluster.node("gateway-1"), cluster.node("gateway-2")]);
+    const log = new ClientLog(balanced(() => [cluster.node("gateway-1"), cluster.node("gateway-2")]));
     let isOver = false;
     const look = async (user: TestUser) => {
       while (!isOver) {

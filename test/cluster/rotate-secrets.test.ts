@@ -1,5 +1,6 @@
 import { expect, it } from "@jest/globals";
 import jwt from "jsonwebtoken";
+import { balanced } from "../helpers/balancer.ts";
 import { givenProduct, givenUser, send, type TestUser } from "../helpers/client.ts";
 import { ClientLog, tell } from "../helpers/client-log.ts";
 import { describeCluster } from "../helpers/cluster-suite.ts";
@@ -38,7 +39,7 @@ describeCluster("JWT_SECRET and CLUSTER_SECRET, replaced", LAYOUT, {}, (cluster)
     const user = await givenUser(cluster);
     const buyer = await givenUser(cluster);
     const product = await givenProduct(cluster, cluster.admin, { stock_quantity: 10_000 });
-    const log = new ClientLog(() => [cluster.node("one"), cluster.node("two")]);
+    const log = new ClientLog(balanced(() => [cluster.node("one"), cluster.node("two")]));
     let isOver = false;
     const look = async () => {
       while (!isOver) {
