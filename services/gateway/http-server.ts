@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import {
   createServer,
   type IncomingMessage,
@@ -8,8 +7,9 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from "node:http";
+import { Server as NetServer } from "node:net";
 import type { Duplex } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { HeadersTooLarge, MalformedRequest, RequestTooSlow, type ShopError } from "../../lib/errors.ts";
 import { GatewayAnswer } from "./answer.ts";
 import { failureResponse } from "./failure-response.ts";
@@ -47,6 +47,9 @@ export const TIMEOUTS: Timeouts = {
 
 /** ms between two looks at who is still connected. */
 const LOOK_EVERY = 25;
+
+/** ms: the less a turn of the event loop takes, the fewer come in it. */
+const SHORT_TURN = 0.3;
 
 /** Where a server listens, for somebody on this machine; undefined before it does. */
 export function urlOf(server: Pick<Server, "address">): string | undefined {
@@ -145,29 +148,48 @@ export class HttpServer {
   }
 
   /**
-   * Lets no new connection in, tells those there are to come no more, and waits for the answers under way.
+   * Tells those who are connected to come no more, then lets nobody new in, and waits for the answers under way.
    * @param ms after which what is left is cut off
    */
   async drain(ms: number): Promise<void> {
     this.#draining = true;
     for (const res of this.#underWay) if (!res.headersSent) res.setHeader("Connection", "close");
-    await this.#sayFarewell();
+    const { farewell } = this.#timeouts;
+    await this.#untilAllLeft(performance.now() + farewell);
+    await this.#untilNobodyWaits(performance.now() + farewell);
+    // Only the door: those who came last may not have brought their request yet.
+    NetServer.prototype.close.call(this.server);
+    this.server.closeIdleConnections();
+    await this.#untilAllLeft(performance.now() + farewell, performance.now() + ms);
     this.server.close();
-    const answered = new AbortController();
-    const { signal } = answered;
-    await Promise.race([this.#allAnswered(), delay(ms, undefined, { signal }).catch(() => undefined)]);
-    answered.abort();
     this.server.closeAllConnections();
   }
 
-  /** Until every connection has gone, or the time is up. */
-  async #sayFarewell(): Promise<void> {
-    const deadline = performance.now() + this.#timeouts.farewell;
-    while (performance.now() < deadline && (await this.#connections()) > 0) await delay(LOOK_EVERY);
+  /** Until nobody is connected, or `deadline`; while answers are under way, `answersBy`. */
+  async #untilAllLeft(deadline: number, answersBy = deadline): Promise<void> {
+    const until = () => (this.#underWay.size > 0 ? answersBy : deadline);
+    while (performance.now() < until() && (await this.#connections()) > 0) await delay(LOOK_EVERY);
   }
 
-  async #allAnswered(): Promise<void> {
-    for (const res of this.#underWay) await once(res, "close");
+  /**
+   * Until a turn of the event loop that let nobody in and was short, or `deadline`: who has connected and waits to be
+   * let in when the door closes is reset, and node lets in one a turn.
+   */
+  async #untilNobodyWaits(deadline: number): Promise<void> {
+    let isQuiet = false;
+    const someone = () => {
+      isQuiet = false;
+    };
+    this.server.on("connection", someone);
+    // To the end of this turn; what follows are whole ones.
+    await turn();
+    for (let began = performance.now(), now = began; !isQuiet && now < deadline; began = now) {
+      isQuiet = true;
+      await turn();
+      now = performance.now();
+      isQuiet &&= now - began < SHORT_TURN;
+    }
+    this.server.off("connection", someone);
   }
 
   #connections(): Promise<number> {

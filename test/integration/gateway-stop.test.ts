@@ -47,22 +47,24 @@ describe("a stop", () => {
     ]);
     expect(unready.headers.connection).toBe("close");
     await idle.closed();
-    const { port, hostname } = new URL(own.url);
-    await eventually(async () => {
-      const socket = connect(Number(port), hostname);
-      return await Promise.race([
-        once(socket, "connect").then(() => {
-          socket.destroy();
-          return false;
-        }),
-        once(socket, "error").then(() => true),
-      ]).catch(() => true);
-    });
+    await eventually(() => isClosed(own.url));
 
     release();
     const answer = await busy.answer();
     expect([answer.status, answer.headers.connection]).toEqual([200, "close"]);
     await busy.closed();
+    await stopped;
+  });
+
+  it("answers who came in before the door closed and had not asked yet", async () => {
+    const own = await startShop({ replace: people.services });
+    const late = new RawClient(own.url);
+    await once(late.socket, "connect");
+    const stopped = own.stop();
+    await eventually(() => isClosed(own.url));
+    await late.write(head("GET /health/ready"));
+    const answer = await late.answer();
+    expect([answer.status, answer.headers.connection]).toEqual([503, "close"]);
     await stopped;
   });
 
@@ -87,3 +89,16 @@ describe("a stop", () => {
     await client.closed();
   });
 });
+
+/** Whether it lets nobody new in. */
+async function isClosed(url: string): Promise<boolean> {
+  const { port, hostname } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  return await Promise.race([
+    once(socket, "connect").then(() => {
+      socket.destroy();
+      return false;
+    }),
+    once(socket, "error").then(() => true),
+  ]).catch(() => true);
+}
