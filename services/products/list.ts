@@ -10,34 +10,28 @@ type Source = "all" | "found" | "similar";
 
 /**
  * What a search asks for. Made once a statement, whatever its plan: put where they are used, a plan that serves all
- * searches would call these functions for each product again.
+ * searches would call these functions for each product again. `$1` is the search.
  */
-const ASKED = `asked AS MATERIALIZED (
-  SELECT products.search_query($1) AS words, products.whole_query($1) AS whole_words,
-    products.search_query($1, 'A') AS in_name, products.search_query($1, 'AB') AS in_name_or_category)`;
+const ASKED: Record<Exclude<Source, "all">, string> = {
+  found: `SELECT products.search_query($1) AS words, products.whole_query($1) AS whole_words,
+    products.search_query($1, 'A') AS in_name, products.search_query($1, 'AB') AS in_name_or_category`,
+  similar: `SELECT meant AS words, nearest AS whole_words, nearest_in_name AS in_name, nearest AS in_name_or_category
+    FROM products.similar_query($1)`,
+};
 const asked = (query: string) => `(SELECT ${query} FROM asked)`;
 
-/** What is searched in, and how it ranks. `$1` is the search. */
-const SOURCES: Record<Source, { from: string; rank: string; condition?: string }> = {
-  all: { from: "products.products AS product", rank: "0" },
-  found: {
-    from: "products.products AS product",
-    condition: `product.search @@ ${asked("words")}`,
-    // First those with all words in the name, then with all in name and category; among them, whole words count more
-    // than beginnings, and words that stand together more. (32 brings a rank below 1.)
-    rank: `CASE
-        WHEN product.search @@ ${asked("in_name")} THEN 2
-        WHEN product.search @@ ${asked("in_name_or_category")} THEN 1
-        ELSE 0
-      END
-      + 0.9 * coalesce(ts_rank(product.search, ${asked("whole_words")}, 32), 0)
-      + 0.1 * ts_rank(product.search, ${asked("words")}, 32)`,
-  },
-  similar: {
-    from: "products.similar_products($1) AS alike JOIN products.products AS product USING (id)",
-    rank: "alike.similarity",
-  },
-};
+/**
+ * First those with all words in the name, then with all in name and category; among them, whole words count more than
+ * beginnings, and words that stand together more. (32 brings a rank below 1.) Of a search with typos: first those with
+ * all words, as they are most likely meant, in the name, then somewhere, then with less likely ones.
+ */
+const RANK = `CASE
+    WHEN product.search @@ ${asked("in_name")} THEN 2
+    WHEN product.search @@ ${asked("in_name_or_category")} THEN 1
+    ELSE 0
+  END
+  + 0.9 * coalesce(ts_rank(product.search, ${asked("whole_words")}, 32), 0)
+  + 0.1 * ts_rank(product.search, ${asked("words")}, 32)`;
 
 /** The id breaks each tie, so that pages neither repeat nor miss a product. All but `rank` have an index. */
 const ORDERS = {
@@ -116,18 +110,17 @@ function orderOf(source: Source, { sort = "relevance" }: ListParams): keyof type
  * search costs most, ranking, is done once; without one, the page takes the few rows it needs from an index.
  */
 function hitsOf(source: Source, params: ListParams, bind: Bind): string {
-  const { from, rank, condition } = SOURCES[source];
   if (source !== "all") bind.add(params.search ?? "");
   const conditions = [
     "product.withdrawn_at IS NULL",
-    ...(condition ? [condition] : []),
+    ...(source === "all" ? [] : [`product.search @@ ${asked("words")}`]),
     ...filtersOf(params, bind),
   ];
-  const before = source === "found" ? `${ASKED}, ` : "";
+  const before = source === "all" ? "" : `asked AS MATERIALIZED (${ASKED[source]}), `;
   return `WITH ${before}hits AS ${source === "all" ? "NOT MATERIALIZED" : "MATERIALIZED"} (
     SELECT product.id, product.category_id, product.price, product.stock_quantity, product.created_at,
-      product.name_words, ${rank} AS rank
-    FROM ${from}
+      product.name_words, ${source === "all" ? "0" : RANK} AS rank
+    FROM products.products AS product
     WHERE ${conditions.join(" AND ")}
   )`;
 }

@@ -71,6 +71,7 @@ async function lockBySku(db: Database, tx: Tx, products: readonly UpsertProduct[
   );
 }
 
+/** What is as it is wanted isn't written again: of a whole catalogue that comes each night, most is. */
 async function update(
   db: Database,
   tx: Tx,
@@ -79,16 +80,26 @@ async function update(
   if (products.length === 0) return;
   await db.rows(
     `UPDATE products.products AS product SET
-       sku = given.sku,
-       name = given.name,
-       price = given.price,
-       description = coalesce(given.description, product.description),
-       currency = coalesce(given.currency, product.currency),
-       category_id = CASE WHEN given.sets_category THEN given.category_id ELSE product.category_id END,
-       images = coalesce(given.images, product.images),
+       sku = wanted.sku,
+       name = wanted.name,
+       price = wanted.price,
+       description = wanted.description,
+       currency = wanted.currency,
+       category_id = wanted.category_id,
+       images = wanted.images,
        updated_at = now()
-     FROM ${GIVEN}
-     WHERE product.id = given.id`,
+     FROM (
+       SELECT given.id, given.sku, given.name, given.price,
+         coalesce(given.description, known.description) AS description,
+         coalesce(given.currency, known.currency) AS currency,
+         CASE WHEN given.sets_category THEN given.category_id ELSE known.category_id END AS category_id,
+         coalesce(given.images, known.images) AS images
+       FROM ${GIVEN} JOIN products.products AS known USING (id)
+     ) AS wanted
+     WHERE product.id = wanted.id
+       AND (product.sku, product.name, product.price, product.description, product.currency, product.category_id, product.images)
+         IS DISTINCT FROM
+         (wanted.sku, wanted.name, wanted.price, wanted.description, wanted.currency, wanted.category_id, wanted.images)`,
     [JSON.stringify(products)],
     tx,
   );

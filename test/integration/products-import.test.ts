@@ -107,6 +107,25 @@ describe("POST /products/import", () => {
     });
   });
 
+  test("writes nothing of a line that says what is so already", async () => {
+    const mark = newMark();
+    const all = { description: "Kept.", currency: "EUR", images: ["/k.jpg"], stock_quantity: 3 };
+    const lines = [
+      { sku: `${mark}a`, name: "As it is", price: 2.5, ...all },
+      { sku: `${mark}b`, name: "Dearer", price: 2.5 },
+    ];
+    await upload(linesOf(...lines));
+    const ask = async () =>
+      (await send(shop, "GET", `/api/products?search=${mark}&sort=name`)).at("products");
+    const before = await ask();
+    const answer = await upload(linesOf({ ...lines[0] }, { ...lines[1], price: 3 }));
+    expect(answer.body).toEqual({ created: 0, updated: 2, rejected: [], rejected_total: 0 });
+    expect(await ask()).toMatchObject([
+      Object(before)[0],
+      { name: "Dearer", price: 3, updated_at: expect.not.stringMatching(Object(before)[1].updated_at) },
+    ]);
+  });
+
   test("of lines with the same SKU the last counts, in one batch or several", async () => {
     const mark = newMark();
     const filler = Array.from({ length: 600 }, (_, n) => ({ sku: `${mark}f${n}`, name: "Filler", price: 1 }));

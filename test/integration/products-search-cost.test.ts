@@ -39,4 +39,12 @@ describe("a search in a large catalogue", () => {
     // Once it may, to look for words that are spelled almost so.
     expect(await rowsOf("products", "products")).toBeLessThan(1.5 * PRODUCTS);
   });
+
+  it("with a typo reads what one for the right word reads", async () => {
+    const { rowsOf } = await costOf(["products.products"], [FILL, VACUUM], async (shop) => {
+      const answer = await visitorOf(() => shop).list({ search: "stel" });
+      expect(answer.at("pagination", "total")).toBe(PRODUCTS / MATERIALS.length);
+    });
+    expect(await rowsOf("products", "products")).toBeLessThan((1.5 * PRODUCTS) / MATERIALS.length);
+  });
 });
