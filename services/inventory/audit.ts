@@ -3,6 +3,7 @@ import type { Violation } from "./inventory.contract.ts";
 
 /** Seconds that a reservation may outlive its `expires_at`: the time in which orders, which releases it, notices. */
 const GRACE = 60;
+/** Of each kind. */
 const MAX_VIOLATIONS = 100;
 
 /** Each selects the rows that break an invariant; none ever should. */
@@ -54,7 +55,7 @@ function sumOf(state: "reserved" | "committed"): string {
 
 /**
  * Looks for rows that break I1 (stock) or I4 (reservations), all in one snapshot, so that orders under way don't show.
- * @returns how many levels there are, and the first 100 violations
+ * @returns how many levels there are, and the first 100 violations of each kind
  */
 export async function audit(db: Database): Promise<{ checked: number; violations: Violation[] }> {
   return await db.transaction(async (tx) => {
@@ -66,10 +67,9 @@ export async function audit(db: Database): Promise<{ checked: number; violations
     );
     const violations: Violation[] = [];
     for (const { invariant, message, sql } of CHECKS) {
-      const limit = MAX_VIOLATIONS - violations.length;
       const rows = await db.rows<Pick<Violation, "row">>(
         `SELECT to_jsonb(broken) AS row FROM (${sql} LIMIT $1) AS broken`,
-        [limit],
+        [MAX_VIOLATIONS],
         tx,
       );
       violations.push(...rows.map(({ row }) => ({ invariant, message, row })));

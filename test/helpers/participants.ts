@@ -1,3 +1,4 @@
+import type { ParamsOf } from "../../lib/contract.ts";
 import { InsufficientStock, ReservationReleased } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import { defineService, type ServiceFactory } from "../../lib/service.ts";
@@ -28,13 +29,28 @@ export class FakeParticipants {
   readonly charges: ChargeResult["outcome"][] = [];
   readonly stock = new Map<number, number>();
   readonly reservations = new Map<string, "reserved" | "committed" | "released" | "returned">();
+  /** What was asked for by each charge. */
+  readonly wanted: Omit<ParamsOf<typeof paymentsContract.actions.charge>, "payment_method">[] = [];
   /** Minor units captured by order; negative never. */
   readonly captured = new Map<string, number>();
   readonly cart = new Map<
     string,
     { cart_id: string; oldest_revision: number; items: { product_id: number; quantity: number }[] }
   >();
+  /** Runs before a cart is told of the order that was made of it. */
+  onComplete: (cartId: string) => void = () => {};
   readonly #answers = new Map<string, ChargeResult>();
+  readonly #held = new Map<string, Promise<void>>();
+
+  /** Has the requests for an action wait from now on. @returns what lets them go */
+  hold(action: string): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held.set(action, promise);
+    return () => {
+      this.#held.delete(action);
+      resolve();
+    };
+  }
 
   /** Bends the next requests for an action. */
   fail(action: string, ...faults: Fault[]): void {
@@ -43,6 +59,7 @@ export class FakeParticipants {
 
   async #request<T>(action: string, effect: () => T): Promise<T> {
     this.commands.push(action);
+    await this.#held.get(action);
     const fault = this.faults.get(action)?.shift();
     if (fault === "lost") throw new Error("the network lost the request");
     const answer = effect();
@@ -108,8 +125,10 @@ export class FakeParticipants {
         undeliveredEvents: notHere,
         redriveEvents: notHere,
         queueFigures: notHere,
-        charge: async ({ params: { key, order_id, amount } }) =>
+        charge: async ({ params: { payment_method: _method, ...wanted } }) =>
           await request("charge", () => {
+            const { key, order_id, amount } = wanted;
+            this.wanted.push(wanted);
             const known = answers.get(key);
             if (known) return known;
             const outcome = charges.shift() ?? "captured";
@@ -173,6 +192,7 @@ export class FakeParticipants {
         forCheckout: async ({ params: { user_id } }) =>
           cart.get(user_id) ?? { cart_id: newId(), oldest_revision: 1, items: [] },
         complete: async ({ params: { user_id, cart_id } }) => {
+          this.onComplete(cart_id);
           if (cart.get(user_id)?.cart_id === cart_id) cart.delete(user_id);
           return null;
         },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { newId } from "../../lib/ids.ts";
 import { givenUser, send, type TestUser } from "../helpers/client.ts";
+import { runSql } from "../helpers/inventory.ts";
 import { ADDRESS, idOf, ordersOf, PAID } from "../helpers/orders.ts";
 import { FakeParticipants } from "../helpers/participants.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
@@ -195,6 +196,21 @@ describe("an idempotency key", () => {
     const [first] = created;
     expect(first && fakes.captured.get(idOf(first))).toBe(500);
     expect((await get("/api/orders", buyer.token)).at("pagination", "total")).toBe(1);
+  });
+
+  it("is another request's after a day, even before it is swept", async () => {
+    const key = newId();
+    const first = idOf(await keyed(PAID, key));
+    await runSql(
+      shop,
+      "UPDATE orders.checkout_keys SET created_at = created_at - interval '25 hours' WHERE key = $1",
+      [key],
+    );
+    const other = { ...PAID, shipping_address: "elsewhere" };
+    const second = await keyed(other, key);
+    expect([second.status, idOf(second)]).toEqual([201, expect.not.stringMatching(first)]);
+    const again = await keyed(other, key);
+    expect([idOf(again), again.headers.get("idempotent-replayed")]).toEqual([idOf(second), "true"]);
   });
 
   it("must be visible ASCII", async () => {

@@ -97,6 +97,7 @@ describe("compensation", () => {
     ["declined", 402, "PAYMENT_DECLINED"],
     ["invalid_method", 422, "INVALID_PAYMENT_METHOD"],
     ["unavailable", 503, "PAYMENT_PROVIDER_UNAVAILABLE"],
+    ["voided", 409, "ORDER_NOT_PAYABLE"],
   ] as const) {
     it(`charge ${outcome}: the charge is voided, the stock released, the order cancelled`, async () => {
       fakes.charges.push(outcome);
@@ -193,6 +194,19 @@ describe("an unknown outcome", () => {
     expect(redriven.body).toMatchObject({ order_id: id, state: "done" });
     expect((await get(id)).at("status")).toBe("confirmed");
   });
+
+  it("a saga that is parked on its way back goes on with the undoing when it is redriven", async () => {
+    fakes.charges.push("declined");
+    fakes.fail("release", "lost", "lost", "lost");
+    expect((await order(paid)).status).toBe(504);
+    const id = String((await newestOrder()).at("id"));
+    await db.query("UPDATE orders.sagas SET state = 'parked' WHERE order_id = $1", [id]);
+    fakes.commands.length = 0;
+    const admin = { token: await adminToken(shop) };
+    const redriven = await send(shop, "POST", `/api/admin/sagas/${id}/redrive`, {}, admin);
+    expect(redriven.body).toMatchObject({ order_id: id, state: "undone" });
+    expect(fakes.commands).toEqual(["cancelOrder", "release"]);
+  });
 });
 
 describe("a job that was given up", () => {
@@ -232,17 +246,47 @@ describe("a job that was given up", () => {
 });
 
 describe("a driver that was frozen past its lease", () => {
-  it("can't write what another one has taken over", async () => {
-    fakes.fail("charge", "lost", "lost", "lost");
-    await order(paid);
+  it.each([
+    ["reserve", "captured", {}],
+    ["charge", "captured", paid],
+    ["charge", "declined", paid],
+    ["release", "declined", paid],
+    ["commit", "captured", paid],
+  ] as const)(
+    "writes nothing of its %s (%s): another has taken over, and ends it",
+    async (step, outcome, body) => {
+      const goOn = fakes.hold(step);
+      fakes.charges.push(outcome);
+      const answer = order(body);
+      await eventually(async () => fakes.commands.includes(step));
+      const id = String((await newestOrder()).at("id"));
+      const saga = async () =>
+        (await db.query("SELECT state, step, data, fence FROM orders.sagas WHERE order_id = $1", [id]))
+          .rows[0];
+      await db.query(
+        "UPDATE orders.sagas SET fence = fence + 1, lease_until = now() + interval '1 hour' WHERE order_id = $1",
+        [id],
+      );
+      const asked = [...fakes.commands];
+      const before = [(await get(id)).body, await saga()];
+      goOn();
+      expect((await answer).at("code")).toBe("ORDER_OUTCOME_UNKNOWN");
+      expect([(await get(id)).body, await saga()]).toEqual(before);
+      expect(fakes.commands).toEqual(asked);
+      await driverDied(db, id);
+      await eventually(async () => ["done", "undone", "waiting"].includes((await saga()).state));
+    },
+  );
+
+  it("is refused whatever it writes from the moment its saga's job takes over", async () => {
+    const goOn = fakes.hold("charge");
+    const answer = order(paid);
+    await eventually(async () => fakes.commands.includes("charge"));
     const id = String((await newestOrder()).at("id"));
-    const { rows } = await db.query("SELECT fence FROM orders.sagas WHERE order_id = $1", [id]);
     await driverDied(db, id);
+    await eventually(async () => fakes.commands.filter((command) => command === "charge").length === 2);
+    goOn();
+    expect((await answer).at("code")).toBe("ORDER_OUTCOME_UNKNOWN");
     await eventually(async () => (await get(id)).at("status") === "confirmed");
-    const late = await db.query(
-      "UPDATE orders.sagas SET state = 'undone' WHERE order_id = $1 AND fence = $2",
-      [id, rows[0].fence],
-    );
-    expect(late.rowCount).toBe(0);
   });
 });

@@ -81,6 +81,39 @@ describe("an order that waits for its payment", () => {
     await expect(pay(id)).rejects.toMatchObject({ type: "ORDER_NOT_PAYABLE" });
   });
 
+  it("can't be paid once its time has ended, even before it is cancelled", async () => {
+    const id = idOf(await place(PENDING));
+    await db.query("UPDATE orders.orders SET reserved_until = now() WHERE id = $1", [id]);
+    await expect(pay(id)).rejects.toMatchObject({ type: "ORDER_NOT_PAYABLE" });
+    expect(fakes.commands).toEqual(["reserve"]);
+  });
+
+  it("outlives a job that comes too early, and that comes again", async () => {
+    const id = idOf(await place(PENDING));
+    const job = `pgboss.job WHERE name = 'orders-expiry' AND data->>'order_id' = '${id}'`;
+    await db.query(`UPDATE ${job.replace("WHERE", "SET start_after = now() WHERE")}`);
+    const stateIs = async (state: string) =>
+      (await db.query(`SELECT state FROM ${job}`)).rows[0].state === state;
+    await eventually(async () => await stateIs("retry"));
+    expect((await get(id)).at("status")).toBe("pending");
+  });
+
+  it("keeps the payment method no longer than its payment is under way", async () => {
+    const kept = async (id: string) =>
+      (await db.query("SELECT FROM orders.sagas WHERE order_id = $1 AND data::text LIKE '%pm_card%'", [id]))
+        .rowCount;
+    const id = idOf(await place(PENDING));
+    fakes.charges.push("declined");
+    await expect(pay(id)).rejects.toMatchObject({ type: "PAYMENT_DECLINED" });
+    expect(await kept(id)).toBe(0);
+    await pay(id);
+    expect(await kept(id)).toBe(0);
+    fakes.charges.push("declined");
+    await place(PAID);
+    const { rows } = await db.query("SELECT id FROM orders.orders ORDER BY id DESC LIMIT 1");
+    expect(await kept(rows[0].id)).toBe(0);
+  });
+
   it("is cancelled when its time ends while a payment has no outcome, and the card is declined at last", async () => {
     const id = idOf(await place(PENDING));
     fakes.fail("charge", "lost", "lost", "lost");
@@ -105,6 +138,26 @@ describe("an order that waits for its payment", () => {
     const audited = orders.find(({ order_id }) => order_id === id);
     expect(audited?.saga).toBe("running");
     expect(audited?.saga_age_ms).toBeLessThan(60_000);
+  });
+
+  it("is the answer under its key, as it was first given, when it has been paid too", async () => {
+    const options = { headers: { "idempotency-key": newId() } };
+    const first = await place(PENDING, options);
+    for (const paid of [false, true]) {
+      if (paid) await pay(idOf(first));
+      const again = await place(PENDING, options);
+      expect([again.headers.get("idempotent-replayed"), again.body]).toEqual(["true", first.body]);
+    }
+  });
+
+  it.each([
+    ["its charge was voided", (_id: string) => fakes.charges.push("voided"), "ORDER_NOT_PAYABLE"],
+    ["its stock is gone", (id: string) => fakes.reservations.set(id, "released"), "RESERVATION_RELEASED"],
+  ])("waits no longer when %s", async (_, given, type) => {
+    const id = idOf(await place(PENDING));
+    given(id);
+    await expect(pay(id)).rejects.toMatchObject({ type });
+    expect((await get(id)).at("status")).toBe("cancelled");
   });
 
   it("can't be paid by somebody else", async () => {

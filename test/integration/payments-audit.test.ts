@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(async () => await shop.stop());
 
 /** A captured order of 29.99 whose capture is more than a minute old. @returns its id */
-async function givenCapture(): Promise<string> {
+async function givenCapture(payment_method = "pm_card_visa"): Promise<string> {
   const order_id = newId();
   await shop.call("payments.charge", {
     key: `${order_id}:charge:1`,
@@ -23,7 +23,7 @@ async function givenCapture(): Promise<string> {
     user_id: newId(),
     amount: 2999,
     currency: "EUR",
-    payment_method: "pm_card_visa",
+    payment_method,
   });
   await run(
     "UPDATE payments.sandbox_charges SET created_at = now() - interval '2 minutes' WHERE order_id = $1",
@@ -129,15 +129,58 @@ describe("violations", () => {
     ]);
   });
 
+  test("a capture here under another reference than there", async () => {
+    const orderId = await givenCapture();
+    await run("UPDATE payments.payments SET provider_ref = 'ch_other' WHERE order_id = $1", orderId);
+    expect(messagesOf(await audit(orderId))).toEqual(["A captured payment is not in the provider's books"]);
+  });
+
+  test("a capture here of what was declined there, and nothing in what was declined on both sides", async () => {
+    const orderId = await givenCapture();
+    await run("UPDATE payments.sandbox_charges SET declined = 'card_declined' WHERE order_id = $1", orderId);
+    expect(messagesOf(await audit(orderId))).toEqual(["A captured payment is not in the provider's books"]);
+    expect(messagesOf(await audit(await givenCapture("pm_card_chargeDeclined")))).toEqual([]);
+  });
+
   test("sums that are not those of the refunds", async () => {
     const orderId = await givenCapture();
     await run("UPDATE payments.payments SET refunding = 100 WHERE order_id = $1", orderId);
     expect(messagesOf(await audit(orderId))).toEqual(["A payment's sums are not those of its refunds"]);
+    await run(
+      "UPDATE payments.payments SET refunding = 0, refunded = 100, status = 'partially_refunded' WHERE order_id = $1",
+      orderId,
+    );
+    expect(messagesOf(await audit(orderId))).toEqual([
+      "A payment's sums are not those of its refunds",
+      "The provider keeps other money than we know of",
+    ]);
   });
 
   test("are only those of the orders that were asked for", async () => {
     const orderId = await givenCapture();
     await run("UPDATE payments.payments SET refunding = 100 WHERE order_id = $1", orderId);
     expect(messagesOf(await audit(await givenCapture()))).toEqual([]);
+  });
+
+  test("what the database would refuse, where it did not", async () => {
+    await provider.db.rows("DROP INDEX payments.payments_one_capture", []);
+    await provider.db.rows(
+      `ALTER TABLE payments.payments DROP CONSTRAINT payments_never_gives_back_more,
+         DROP CONSTRAINT payments_status_is_what_was_refunded`,
+      [],
+    );
+    const [twice, tooMuch] = [await givenCapture(), await givenCapture()];
+    await run(
+      `INSERT INTO payments.payments (id, key, order_id, user_id, amount, currency, provider, status, provider_ref)
+       SELECT gen_random_uuid(), key || ':again', order_id, user_id, amount, currency, provider, status, provider_ref
+       FROM payments.payments WHERE order_id = $1`,
+      twice,
+    );
+    expect(messagesOf(await audit(twice))).toEqual([
+      "An order was captured more than once",
+      "A captured payment is not in the provider's books",
+    ]);
+    await run("UPDATE payments.payments SET refunded = amount + 1 WHERE order_id = $1", tooMuch);
+    expect(messagesOf(await audit(tooMuch))).toContain("More was given back than was captured");
   });
 });

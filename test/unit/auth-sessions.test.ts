@@ -183,6 +183,15 @@ describe("ending all sessions of a user", () => {
       expect(await sessions.lives(sessionId, userId)).toBe(false);
   });
 
+  test("also where the login that was under way took half an hour to be written", async () => {
+    const revocation = await sessions.revocationOf(userId);
+    await sessions.endAll(userId);
+    store.now = 1800;
+    const { sessionId } = await sessions.open(userId, revocation);
+    for (; store.now < 1800 + 2 * TTL; store.now += TTL / 4)
+      expect(await sessions.lives(sessionId, userId)).toBe(false);
+  });
+
   test("and a session begun under a mark outlives that mark", async () => {
     await sessions.endAll(userId);
     const { sessionId, refreshToken } = await logIn();

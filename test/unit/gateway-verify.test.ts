@@ -46,6 +46,8 @@ describe("I2, the money of an order", () => {
     ],
     ["delivered", order({ status: "delivered" }), payment(), undefined],
     ["free", order({ total: 0 }), payment({ captured: 0 }), undefined],
+    ["confirmed by an admin without a payment", order({ paid: false }), payment(NOTHING), undefined],
+    ["the same, and something was captured", order({ paid: false }), payment(), /29\.99 of it is kept/],
     [
       "pending, with nothing",
       order({ status: "pending", paid: false, saga: "waiting" }),
@@ -150,7 +152,8 @@ describe("I5, what the customer was told", () => {
   const told = (type: string, count = 1) => ({ order_id: ID, type, count });
   const later = madeAt(ID) + 61_000;
   const soon = madeAt(ID) + 59_000;
-  const CASES: [string, OrderRow, ReturnType<typeof told>[], number, RegExp | undefined][] = [
+  type Case = [string, OrderRow, ReturnType<typeof told>[], number, RegExp | undefined];
+  const CASES: Case[] = [
     ["all", order(), [told("order.placed"), told("order.confirmed")], later, undefined],
     [
       "two refunds, each once",
@@ -161,7 +164,9 @@ describe("I5, what the customer was told", () => {
     ],
     ["not yet", order(), [], soon, undefined],
     ["not, and it is late", order(), [told("order.placed")], later, /was not told/],
-    ["not, long after it was refunded", order({ status: "refunded" }), [], later, /was not told/],
+    ...(["processing", "shipped", "delivered", "refunded"] as const).map(
+      (status): Case => [`not, and is ${status}`, order({ status }), [], later, /was not told/],
+    ),
     ["not, of an order that came to nothing", order({ status: "cancelled" }), [], later, undefined],
     ["not, and its event is on its way, or a dead letter", order({ telling: true }), [], later, undefined],
     ["not, while it is moving", order({ saga: "running" }), [], later, undefined],

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { AmountTooLarge, ProductUnavailable } from "../../lib/errors.ts";
+import { AmountTooLarge, ProductUnavailable, ValidationFailed } from "../../lib/errors.ts";
+import { MAX_ORDER_TOTAL } from "../../lib/money.ts";
+import { MAX_QUANTITY } from "../../lib/schema.ts";
 import { mergeItems, priceItems, totalsOf } from "../../services/orders/pricing.ts";
 
 const FREE = { SHIPPING_FLAT: 0, SHIPPING_FREE_FROM: 0, TAX_PERCENT: 0 };
@@ -30,6 +32,15 @@ describe("mergeItems", () => {
       { product_id: 2, quantity: 3 },
       { product_id: 9, quantity: 3 },
     ]);
+  });
+
+  it("takes as many of one product as a line may hold, and no more", () => {
+    const [most, one] = [
+      { product_id: 9, quantity: MAX_QUANTITY },
+      { product_id: 9, quantity: 1 },
+    ];
+    expect(mergeItems([most])).toEqual([most]);
+    expect(() => mergeItems([most, one])).toThrow(ValidationFailed);
   });
 });
 
@@ -89,7 +100,9 @@ describe("totalsOf", () => {
   });
 
   it("refuses a total beyond what an order may be", () => {
-    expect(() => totalsOf([item(100_000_000, 21)], FREE)).toThrow(AmountTooLarge);
+    const most = item(MAX_ORDER_TOTAL / 20, 20);
+    expect(totalsOf([most], FREE).total).toBe(MAX_ORDER_TOTAL);
+    expect(() => totalsOf([most, item(1, 1)], FREE)).toThrow(AmountTooLarge);
   });
 
   it("always adds up, in whole minor units", () => {

@@ -79,6 +79,12 @@ describe("a saga whose steps succeed", () => {
     await drive(saga, null, journal({ resumeAt: "commit", isFirstRun: false }), noRetry);
     expect(commands).toEqual(["commit", "finished"]);
   });
+
+  it("passes nothing over when its journal names a step of another version", async () => {
+    const { saga, commands, journal } = scripted({});
+    await expect(drive(saga, null, journal({ resumeAt: "ship" }), noRetry)).rejects.toThrow("ship");
+    expect(commands).toEqual([]);
+  });
 });
 
 describe("compensation", () => {
