@@ -62,6 +62,12 @@ export function clean(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
 
+/** As {@link clean}, of text that may have lines and tabs. */
+export function cleanLines(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]+/g, " ");
+}
+
 /** `8.6 ms`, `29.99 EUR`, `2 h 5 min`, and `-` where nothing is known. */
 const QUANTITY = /^(-|-?[\d.,]+ [A-Za-z%]+( \d+ [a-z]+)?)$/;
 
