@@ -50,6 +50,15 @@ export function clip(text: string, width: number): string {
   return `${cut}…`;
 }
 
+const letters = new Intl.Segmenter();
+
+/** Without its last letter, as a reader sees letters: half an emoji is none, and no text that a shop takes. */
+export function withoutLast(text: string): string {
+  return Array.from(letters.segment(text), ({ segment }) => segment)
+    .slice(0, -1)
+    .join("");
+}
+
 /** Blanks up to a width, at the end or before it. */
 export function pad(text: string, width: number, { before = false } = {}): string {
   const blanks = " ".repeat(Math.max(0, width - widthOf(text)));
