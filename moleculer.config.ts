@@ -40,14 +40,7 @@ async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
     return brokerOptions(config, { logFile: openLogFile(config) });
   }
 
-  // Where there is no Postgres to bring up, as in the image, that is to be said, and not that DATA_DIR can't be made.
-  await findPrograms();
-  const postgres = await startEmbeddedPostgres({
-    dataDir: DATA_DIR,
-    onEnd: () => console.error("The shop's Postgres has ended: stop the shop, and start it again."),
-  });
-  // Only now is DATA_DIR this shop's alone: of two that start at once, the other's secrets must not take their place.
-  const { secrets, isNew } = await keptSecrets(DATA_DIR);
+  const { postgres, secrets, isNew } = await ownStores(DATA_DIR).catch(sayAndExit);
   if (isNew && !env.ADMIN_PASSWORD) {
     console.error(
       `This shop's admin: ${secrets.ADMIN_EMAIL}, password ${secrets.ADMIN_PASSWORD} (kept in ${DATA_DIR})`,
@@ -56,4 +49,21 @@ async function nodeOptions(runner: Runner): Promise<BrokerOptions> {
   const config = loadConfig(env, { databaseUrl: postgres.url, secrets });
   await startTracing(config);
   return brokerOptions(config, { afterStop: () => postgres.stop(), logFile: openLogFile(config) });
+}
+
+async function ownStores(dataDir: string) {
+  // Where there is no Postgres to bring up, as in the image, that is to be said, and not that DATA_DIR can't be made.
+  await findPrograms();
+  const postgres = await startEmbeddedPostgres({
+    dataDir,
+    onEnd: () => console.error("The shop's Postgres has ended: stop the shop, and start it again."),
+  });
+  // Only now is DATA_DIR this shop's alone: of two that start at once, the other's secrets must not take their place.
+  return { postgres, ...(await keptSecrets(dataDir)) };
+}
+
+/** What fails there says in a sentence what to do: the runner would say it twice, with a stack. */
+function sayAndExit(error: Error): never {
+  console.error(error.message);
+  process.exit(1);
 }

@@ -10,7 +10,6 @@ import {
   type PublishOptions,
 } from "nats";
 import type { NatsConfig } from "./config.ts";
-import { isStopping } from "./lifecycle.ts";
 import { guestPacket, type Seal } from "./seal.ts";
 import { untilReachable } from "./stores/reachable.ts";
 
@@ -114,7 +113,6 @@ export class NatsTransporter extends Transporters.NATS {
         const trial = await connect({ ...options, waitOnFirstConnect: false, reconnect: false });
         await trial.close();
       });
-      if (isStopping(broker)) return;
     }
     await super.connect();
   }

@@ -1,4 +1,4 @@
-import { createInterface } from "node:readline/promises";
+import { createInterface, type Key } from "node:readline";
 import { Writable } from "node:stream";
 import { Cancelled, Misuse } from "./errors.ts";
 import type { Io } from "./io.ts";
@@ -11,21 +11,42 @@ export async function ask(io: Io, question: string, { hidden = false } = {}): Pr
     input: io.stdin,
     output: hidden ? silent : io.stderr,
     terminal: true,
-    ...(hidden ? {} : { prompt: question }),
+    prompt: hidden ? "" : question,
   });
-  // Only now: who answers at once would be echoed by the terminal itself.
-  io.stderr.write(question);
-  const stop = new AbortController();
-  lines.once("SIGINT", () => stop.abort()).once("close", () => stop.abort());
-  try {
-    return await lines.question(hidden ? "" : `\r${question}`, {
-      signal: AbortSignal.any([io.signal, stop.signal]),
-    });
-  } catch {
-    throw new Cancelled("Cancelled: nothing was done.");
-  } finally {
+  // Only now that the terminal's own echo is off: somebody may answer at once.
+  if (hidden) io.stderr.write(question);
+  lines.prompt();
+  // Back from Ctrl-Z readline waits to be told to go on.
+  lines.on("SIGCONT", () => {
+    if (hidden) io.stderr.write(question);
+    lines.prompt(true);
+  });
+
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  // What was pasted behind the line answers the next question, maybe the one for a password: this one doesn't echo it.
+  let rest = "";
+  const keep = (_text: string, { sequence = "" }: Key) => {
+    rest += sequence;
+  };
+  let isAnswered = false;
+  lines.once("line", (line) => {
+    isAnswered = true;
+    resolve(line);
     lines.close();
-    if (hidden) io.stderr.write("\n");
+    io.stdin.on("keypress", keep);
+  });
+  const cancel = () => reject(new Cancelled("Cancelled: nothing was done."));
+  lines.once("SIGINT", cancel).once("close", cancel);
+  io.signal.addEventListener("abort", cancel);
+  try {
+    return await promise;
+  } finally {
+    io.signal.removeEventListener("abort", cancel);
+    io.stdin.off("keypress", keep);
+    lines.close();
+    if (rest !== "") io.stdin.unshift(rest.replace(/^\n/, ""));
+    // An answer that is shown has ended its line.
+    if (hidden || !isAnswered) io.stderr.write("\n");
   }
 }
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
-import { clip } from "./output.ts";
+import { cleanLines, clip } from "./output.ts";
 
 type Input = Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
 type Output = Writable & { isTTY?: boolean; columns?: number };
@@ -48,7 +48,8 @@ export function createIo(
   options: { input?: boolean } = {},
 ): Io {
   const isTerminal = stdout.isTTY === true && env.TERM !== "dumb";
-  const print = (line = "") => void stdout.write(`${line}\n`);
+  // Names and errors come from the shop, and from whoever wrote them there.
+  const print = (line = "") => void stdout.write(`${cleanLines(line)}\n`);
   return {
     env,
     stdin,
@@ -63,12 +64,12 @@ export function createIo(
     printRows(lines) {
       for (const line of lines) print(isTerminal && stdout.columns ? clip(line, stdout.columns) : line);
     },
-    printJson: (value) => print(JSON.stringify(value, null, 2)),
-    printLine: (value) => print(JSON.stringify(value)),
+    printJson: (value) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    printLine: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
     async write(text) {
       if (!stdout.write(text)) await once(stdout, "drain", { signal });
     },
-    say: (line) => void stderr.write(`${line}\n`),
+    say: (line) => void stderr.write(`${cleanLines(line)}\n`),
   };
 }
 

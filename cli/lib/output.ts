@@ -50,6 +50,15 @@ export function clip(text: string, width: number): string {
   return `${cut}…`;
 }
 
+const letters = new Intl.Segmenter();
+
+/** Without its last letter, as a reader sees letters: half an emoji is none, and no text that a shop takes. */
+export function withoutLast(text: string): string {
+  return Array.from(letters.segment(text), ({ segment }) => segment)
+    .slice(0, -1)
+    .join("");
+}
+
 /** Blanks up to a width, at the end or before it. */
 export function pad(text: string, width: number, { before = false } = {}): string {
   const blanks = " ".repeat(Math.max(0, width - widthOf(text)));
@@ -60,6 +69,12 @@ export function pad(text: string, width: number, { before = false } = {}): strin
 export function clean(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+}
+
+/** As {@link clean}, of text that may have lines and tabs. */
+export function cleanLines(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]+/g, " ");
 }
 
 /** `8.6 ms`, `29.99 EUR`, `2 h 5 min`, and `-` where nothing is known. */

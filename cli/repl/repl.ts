@@ -133,11 +133,14 @@ async function fromPipe(guard: Guard, program: Program, options: ReplOptions, io
 }
 
 async function fromTerminal(guard: Guard, program: Program, options: ReplOptions, io: Io): Promise<number> {
+  let last = Promise.resolve();
   const server: REPLServer = start({
     prompt: "molecart $ ",
     completer: (line: string) => completionsOf(line, guard.broker, program),
     eval: (line, _context, _file, done) => {
-      void evaluate(line).then(() => done(null, undefined));
+      // Lines that are pasted come at once; each is run after the one before.
+      last = last.then(() => evaluate(line));
+      void last.then(() => done(null, undefined));
     },
     ignoreUndefined: true,
   });

@@ -1,3 +1,4 @@
+import { withoutLast } from "../lib/output.ts";
 import type { Sort } from "./top-layout.ts";
 import { LISTS, type ListName } from "./top-lists.ts";
 
@@ -90,7 +91,7 @@ function typed<V>(state: TopState<V>, key: TopKey): TopState<V> {
     case "text":
       return { ...state, filter: state.filter + key.text };
     case "backspace":
-      return { ...state, filter: state.filter.slice(0, -1) };
+      return { ...state, filter: withoutLast(state.filter) };
     case "escape":
       return { ...state, filter: "", isTyping: false };
     default:

@@ -1,5 +1,6 @@
 import type { Product } from "../../services/products/products.contract.ts";
 import type { Draft } from "../actions/order-place.ts";
+import { withoutLast } from "../lib/output.ts";
 
 /** The sandbox's test methods, and what comes of them. */
 export const PAYMENTS = [
@@ -70,7 +71,7 @@ function atProducts(state: WizardState, event: Typed): Outcome {
   if (event.type === "text") return { ...state, query: state.query + event.text };
   switch (event.key) {
     case "backspace":
-      return { ...state, query: state.query.slice(0, -1) };
+      return { ...state, query: withoutLast(state.query) };
     case "up":
     case "down":
       return moved(state, event.key, state.found.length);
@@ -92,7 +93,7 @@ function atAddress(state: WizardState, event: Typed): Outcome {
   if (event.type === "text") return { ...state, address: state.address + event.text };
   switch (event.key) {
     case "backspace":
-      return { ...state, address: state.address.slice(0, -1) };
+      return { ...state, address: withoutLast(state.address) };
     case "enter":
     case "tab": {
       if (state.address.trim() === "") return { ...state, hint: "Where should it go?" };

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ServiceBroker } from "moleculer";
-import { isStopping } from "../lifecycle.ts";
+import { isStopping, neverStarted } from "../lifecycle.ts";
 
 const PAUSE = 250;
 /** ms between two lines of the log about the same store. */
@@ -8,7 +8,7 @@ const REPEAT = 10_000;
 
 /**
  * Waits at a node's start until a store answers: nodes and stores may be started in any order. Until then the node is
- * alive and not ready.
+ * alive and not ready. In one that is asked to stop meanwhile it never ends.
  */
 export async function untilReachable(
   broker: ServiceBroker,
@@ -28,4 +28,5 @@ export async function untilReachable(
       await delay(PAUSE);
     }
   }
+  await neverStarted(broker);
 }

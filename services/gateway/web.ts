@@ -96,9 +96,11 @@ export function web(timeouts: Timeouts = TIMEOUTS): Mixin<Record<never, never>> 
             handle = (req, res) => this.httpHandler(req, res);
             // moleculer-web would only write a line for most of what keeps it from listening, and wait for ever.
             http.server.on("error", (error) => {
+              if (http.server.listening) return;
               const where = `HOST ${config.HOST}, PORT ${config.PORT}`;
-              if (!http.server.listening)
-                broker.fatal(`The gateway can't listen at ${where}: ${error.message}`, error, true);
+              broker.fatal(
+                `The gateway can't listen at ${where}: ${error.message}. Set another, or end what listens there.`,
+              );
             });
           },
           /**

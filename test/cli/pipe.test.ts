@@ -248,6 +248,15 @@ inTerminal("in a terminal", () => {
     expect(await exited).toBe(0);
   });
 
+  it("the REPL runs pasted lines one after the other", async () => {
+    const { exited, shows, press, lines } = open("repl", { HOME: "/nonexistent" });
+    await shows("molecart $ ");
+    press("stock show LAMP\rwhoami\rexit\r");
+    expect(await exited).toBe(0);
+    const answers = lines().filter((line) => / pieces of product 1 |admin@molecart\.local$/.test(line));
+    expect(answers).toEqual([expect.stringContaining("LAMP"), expect.stringContaining("admin@")]);
+  });
+
   it("top takes the whole screen, and gives it back at Ctrl-C", async () => {
     const { exited, shows, press, raw } = open("top", { NO_COLOR: "1" });
     await shows("[1 services]");

@@ -32,21 +32,26 @@ export interface Terminal {
   close: () => void;
 }
 
-/** Runs `molecart` in a pseudo-terminal of 80×24, with nothing of the test's environment but PATH. */
-export function openTerminal(command: string, env: Record<string, string>): Terminal {
-  const child = spawn(
-    "script",
-    ["-qefc", `stty cols 80 rows 24; exec ${process.execPath} cli/bin.js ${command}`, "/dev/null"],
-    {
-      env: {
-        PATH: process.env.PATH ?? "",
-        XDG_CONFIG_HOME: "/nonexistent",
-        TERM: "xterm-256color",
-        ...env,
-      },
-      stdio: ["pipe", "pipe", "inherit"],
+/**
+ * Runs `molecart` in a pseudo-terminal of 80×24, with nothing of the test's environment but PATH.
+ * @param options.inShell below a shell with jobs, which at Ctrl-Z brings it back at once
+ */
+export function openTerminal(
+  command: string,
+  env: Record<string, string>,
+  { inShell = false } = {},
+): Terminal {
+  const molecart = `${process.execPath} cli/bin.js ${command}`;
+  const run = inShell ? `set -m; ${molecart}; fg` : `exec ${molecart}`;
+  const child = spawn("script", ["-qefc", `stty cols 80 rows 24; ${run}`, "/dev/null"], {
+    env: {
+      PATH: process.env.PATH ?? "",
+      XDG_CONFIG_HOME: "/nonexistent",
+      TERM: "xterm-256color",
+      ...env,
     },
-  );
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   let screen = "";
   child.stdout.on("data", (chunk: Buffer) => (screen += chunk.toString()));
   const exited = once(child, "close").then(([code]) => Number(code));

@@ -23,3 +23,13 @@ it("asks for a password when the terminal no longer shows what is typed, not bef
   expect(await answer).toBe("a-good-password");
   expect(noted).toEqual(["raw", "Password: ", "cooked", "\n"]);
 });
+
+it("takes what is pasted behind an answer for the next one, and shows nothing of a password", async () => {
+  const { io, stdin, noted } = terminal();
+  const email = ask(io, "Email: ");
+  stdin.write("ada@example.com\ra-good-password\r");
+  expect(await email).toBe("ada@example.com");
+  expect(await ask(io, "Password: ", { hidden: true })).toBe("a-good-password");
+  expect(noted.join("")).toContain("ada@example.com");
+  expect(noted.join("")).not.toContain("a-good");
+});

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { ServiceBroker } from "moleculer";
 import { beforeStop, installLifecycle, isStopping } from "../../lib/lifecycle.ts";
+import { untilReachable } from "../../lib/stores/reachable.ts";
 import { closeShared, shared } from "../../lib/stores/shared.ts";
 
 describe("a node that is asked to stop", () => {
@@ -25,6 +26,50 @@ describe("a node that is asked to stop", () => {
     await Promise.all(asked);
 
     expect(order).toEqual(["door closed", "requests ended", "stores closed"]);
+  });
+
+  it("comes to the end of its start first", async () => {
+    const broker = new ServiceBroker({ logger: false, registry: { stopDelay: 0 } });
+    installLifecycle(broker);
+    const order: string[] = [];
+    const migrated = Promise.withResolvers<void>();
+    broker.createService({
+      name: "orders",
+      async started() {
+        await migrated.promise;
+        order.push("migrated");
+      },
+      stopped: async () => void order.push("stores closed"),
+    });
+    beforeStop(broker, async () => void order.push("door closed"));
+    const started = broker.start();
+    const stopped = broker.stop();
+    migrated.resolve();
+    await Promise.all([started, stopped]);
+    expect(order).toEqual(["migrated", "door closed", "stores closed"]);
+  });
+
+  it("does not wait for a start that waits for a store", async () => {
+    const broker = new ServiceBroker({ logger: false, registry: { stopDelay: 0 } });
+    installLifecycle(broker);
+    const asked = Promise.withResolvers<void>();
+    let isStarted = false;
+    let stopped = 0;
+    broker.createService({
+      name: "orders",
+      async started() {
+        await untilReachable(broker, "database", async () => {
+          asked.resolve();
+          throw new Error("refused");
+        });
+        isStarted = true;
+      },
+      stopped: async () => void stopped++,
+    });
+    void broker.start();
+    await asked.promise;
+    await broker.stop();
+    expect([isStarted, stopped]).toEqual([false, 1]);
   });
 
   it("stops its services though what comes before fails", async () => {
