@@ -3,6 +3,7 @@ import type { ServiceBroker, Service as ServiceClass } from "moleculer";
 import type { Connection, Model } from "mongoose";
 import type { DocumentAdapter, DocumentQuery, FindOptions } from "../moleculer-db.ts";
 import { tracingOf } from "../tracing/tracing.ts";
+import { untilReachable } from "./reachable.ts";
 
 interface MongoOptions {
   url: string;
@@ -63,6 +64,15 @@ export function mongoAdapter<D extends { _id: string }>(options: MongoOptions): 
     }
 
     async connect(): Promise<void> {
+      await untilReachable(this.broker, "mongodb", () => this.#open());
+      if (tracingOf()) {
+        const { traceMongo } = await import("../tracing/mongo.ts");
+        traceMongo(connection.getClient());
+      }
+      await model.createIndexes();
+    }
+
+    async #open(): Promise<void> {
       await connection.openUri(url, {
         ...mongoOptions(url),
         bufferCommands: false,
@@ -74,11 +84,6 @@ export function mongoAdapter<D extends { _id: string }>(options: MongoOptions): 
         socketTimeoutMS: 3_000,
         heartbeatFrequencyMS: 2_000,
       });
-      if (tracingOf()) {
-        const { traceMongo } = await import("../tracing/mongo.ts");
-        traceMongo(connection.getClient());
-      }
-      await model.createIndexes();
     }
 
     async disconnect(): Promise<void> {

@@ -1,8 +1,13 @@
 import { describe, expect, it } from "@jest/globals";
 import { ServiceBroker } from "moleculer";
+import { loadConfig } from "../../lib/config.ts";
 import { beforeStop, installLifecycle, isStopping } from "../../lib/lifecycle.ts";
+import { provideConfig } from "../../lib/runtime.ts";
 import { untilReachable } from "../../lib/stores/reachable.ts";
 import { closeShared, shared } from "../../lib/stores/shared.ts";
+import { documents } from "../../mixins/documents.ts";
+import { SECRETS, TEST_ENV } from "../helpers/env.ts";
+import { refusingPort } from "../helpers/node-process.ts";
 
 describe("a node that is asked to stop", () => {
   it("goes down once, in order, however often it is asked", async () => {
@@ -71,6 +76,21 @@ describe("a node that is asked to stop", () => {
     await broker.stop();
     expect([isStarted, stopped]).toEqual([false, 1]);
   });
+
+  it("does not wait for a MongoDB that is away", async () => {
+    const broker = new ServiceBroker({ logger: false, registry: { stopDelay: 0 } });
+    installLifecycle(broker);
+    const nowhere = await refusingPort();
+    const MONGO_URL = nowhere.url.replace("http:", "mongodb:");
+    provideConfig(broker, loadConfig({ ...TEST_ENV, MONGO_URL }, { databaseUrl: "", secrets: SECRETS }));
+    broker.createService({
+      name: "notifications",
+      mixins: [documents("notifications", { indexes: [] }).build(broker)],
+    });
+    void broker.start();
+    await broker.stop();
+    nowhere.giveBack();
+  }, 9_000);
 
   it("stops its services though what comes before fails", async () => {
     const broker = new ServiceBroker({ logger: false, registry: { stopDelay: 0 } });
