@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { newId } from "../../lib/ids.ts";
+import type { PaymentProvider } from "../../services/payments/providers/provider.ts";
 import { adminToken, eventually, givenUser, type TestUser } from "../helpers/client.ts";
 import { startPayments, type UnreliableProvider } from "../helpers/payments.ts";
 import { refundsOf } from "../helpers/refunds.ts";
@@ -21,10 +22,27 @@ afterAll(async () => await shop.stop());
 
 const { givenPayment, refund, get, givenBack } = refundsOf(() => ({ shop, provider, user, admin }));
 
+async function cancel(paymentId: string) {
+  const order_id = String((await get(paymentId)).at("payment", "order_id"));
+  return await shop.call("payments.cancelOrder", { order_id, reason: "x" });
+}
+
+/** The sweep looks at once at the refund of this payment. */
+async function checkIsDue(paymentId: string): Promise<void> {
+  await provider.db.rows("UPDATE payments.refunds SET check_at = now() WHERE payment_id = $1 RETURNING id", [
+    paymentId,
+  ]);
+}
+
+const unavailable: PaymentProvider["refund"] = async () => ({ kind: "unavailable" });
+const noAnswer: PaymentProvider["refund"] = async () => {
+  throw new Error("no answer");
+};
+
 describe("a provider that can't be reached", () => {
   test("503 with nothing given back; the same key tries again", async () => {
     const id = await givenPayment();
-    provider.onNextRefund(async () => ({ kind: "unavailable" }));
+    provider.onNextRefund(unavailable);
     const away = await refund(id, { amount: 5, reason: "x" }, "key-away");
     expect(away).toMatchObject({ status: 503, body: { code: "PAYMENT_PROVIDER_UNAVAILABLE" } });
     expect(await givenBack(id)).toEqual({ times: 0, amount: 0 });
@@ -58,28 +76,90 @@ describe("a provider that can't be reached", () => {
 
   test("a refund that nobody asks about any more is ended by the sweep", async () => {
     const id = await givenPayment();
-    provider.onNextRefund(async () => {
-      throw new Error("no answer");
-    });
+    provider.onNextRefund(noAnswer);
     expect((await refund(id, { amount: 5, reason: "x" })).status).toBe(504);
-    await provider.db.rows(
-      "UPDATE payments.refunds SET check_at = now() WHERE payment_id = $1 RETURNING id",
-      [id],
-    );
+    await checkIsDue(id);
     await eventually(async () => (await get(id)).at("payment", "refunded_amount") === 5);
     expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
   });
 
-  test("unavailable after an unanswered request is not taken for a no", async () => {
+  test("the rest, asked for again, is what is left by then", async () => {
     const id = await givenPayment();
     const key = newId();
-    provider.onNextRefund(async () => {
+    provider.onNextRefund(unavailable);
+    expect((await refund(id, { reason: "x" }, key)).status).toBe(503);
+    await refund(id, { amount: 5, reason: "x" });
+    expect((await refund(id, { reason: "x" }, key)).body).toMatchObject({
+      refund: { amount: 24.99 },
+      payment: { status: "refunded", refunded_amount: 29.99 },
+    });
+    expect(await givenBack(id)).toEqual({ times: 2, amount: 2999 });
+  });
+
+  test("a cancellation leaves alone a refund that failed, and gives back everything", async () => {
+    const id = await givenPayment();
+    provider.onNextRefund(unavailable);
+    expect((await refund(id, { amount: 5, reason: "x" })).status).toBe(503);
+    expect(await cancel(id)).toMatchObject({ refunded: 2999 });
+    expect(await givenBack(id)).toEqual({ times: 1, amount: 2999 });
+  });
+});
+
+describe("unavailable after an unanswered request is not taken for a no", () => {
+  /** A refund of 5.00 that the provider gave back without an answer. @returns its payment */
+  async function givenUnanswered(key?: string): Promise<string> {
+    const id = await givenPayment();
+    provider.failNextRefundLookup();
+    provider.onNextRefund(async (request, signal) => {
+      await provider.real.refund(request, signal);
       throw new Error("no answer");
     });
     expect((await refund(id, { amount: 5, reason: "x" }, key)).status).toBe(504);
-    provider.onNextRefund(async () => ({ kind: "unavailable" }));
+    return id;
+  }
+
+  test("by a retry", async () => {
+    const key = newId();
+    const id = await givenUnanswered(key);
+    provider.onNextRefund(unavailable);
     expect((await refund(id, { amount: 5, reason: "x" }, key)).status).toBe(504);
     expect((await get(id)).at("refunds", 0, "status")).toBe("pending");
+  });
+
+  test("by the sweep", async () => {
+    const id = await givenUnanswered();
+    provider.onNextRefund(async () => {
+      await checkIsDue(id);
+      return { kind: "unavailable" };
+    });
+    await checkIsDue(id);
+    const ended = await eventually(async () => {
+      const status = (await get(id)).at("refunds", 0, "status");
+      return status !== "pending" && status;
+    });
+    expect(ended).toBe("succeeded");
+    expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
+  });
+
+  test("by a cancellation", async () => {
+    const id = await givenUnanswered();
+    provider.onNextRefund(unavailable);
+    await expect(cancel(id)).rejects.toMatchObject({ type: "PAYMENT_OUTCOME_UNKNOWN" });
+    expect(await cancel(id)).toMatchObject({ refunded: 2999 });
+    expect(await givenBack(id)).toEqual({ times: 2, amount: 2999 });
+  });
+
+  test("but it is one again once the provider has refused, and the refund begins anew", async () => {
+    const id = await givenPayment();
+    provider.onNextRefund(noAnswer);
+    await expect(cancel(id)).rejects.toMatchObject({ type: "PAYMENT_OUTCOME_UNKNOWN" });
+    provider.onNextRefund(async () => {
+      provider.onNextRefund(unavailable);
+      return { kind: "refused", reason: "disputed" };
+    });
+    await expect(cancel(id)).rejects.toMatchObject({ type: "PAYMENT_PROVIDER_UNAVAILABLE" });
+    expect(await cancel(id)).toMatchObject({ refunded: 2999 });
+    expect(await givenBack(id)).toEqual({ times: 1, amount: 2999 });
   });
 });
 

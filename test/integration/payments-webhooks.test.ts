@@ -138,6 +138,21 @@ describe("what it may change", () => {
     expect(told.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     expect(await paymentOf(key)).toMatchObject({ status: "partially_refunded", refunded: 1000 });
   });
+
+  test("a refund is told of before its own request comes back, as one that didn't reach the provider", async () => {
+    const key = await givenOpenPayment(true);
+    await deliver(eventOf("charge.captured", key));
+    provider.onNextRefund(async (request, signal) => {
+      await provider.real.refund(request, signal);
+      await deliver(eventOf("refund.succeeded", request.key));
+      return { kind: "unavailable" };
+    });
+    const [order_id = ""] = key.split(":");
+    const cancel = () => shop.call("payments.cancelOrder", { order_id, reason: "x" });
+    await expect(cancel()).rejects.toMatchObject({ type: "PAYMENT_OUTCOME_UNKNOWN" });
+    expect(await paymentOf(key)).toMatchObject({ status: "refunded", refunded: 2999 });
+    expect(await cancel()).toMatchObject({ refunded: 2999 });
+  });
 });
 
 describe("what is remembered", () => {
