@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
-import type { Database } from "./database.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Database, sqlState } from "./database.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -9,6 +10,21 @@ export interface Migration {
   name: string;
   up: string;
   down: string;
+}
+
+/**
+ * How long a migration waits for a table. Whoever waits for one keeps everybody else from it, and a backup reads all
+ * tables until its end: so the wait is short, and tried again.
+ */
+const LOCK_WAIT = "1s";
+/** ms between two tries, in which the shop works. */
+const PAUSE = 3_000;
+/** No lock in time, or a deadlock with the shop's own statements: the migration was rolled back, and may be tried again. */
+const BUSY = new Set(["55P03", "40P01"]);
+
+export interface MigrateOptions {
+  /** Is told of a migration that waits, at each try. */
+  waits?: (name: string) => void;
 }
 
 /** Any number of nodes may start at once: one migrates, the others wait for it. The number is arbitrary but fixed. */
@@ -22,11 +38,12 @@ export async function migrate(
   db: Database,
   schema: string,
   migrations: readonly Migration[],
+  options?: MigrateOptions,
 ): Promise<string[]> {
   if (await isCurrent(db, schema, migrations)) return [];
   return await alone(db, async () => {
     await db.sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
-    const applied = await umzugOf(db, schema, migrations).up();
+    const applied = await umzugOf(db, schema, migrations, options).up();
     return applied.map((migration) => migration.name);
   });
 }
@@ -56,22 +73,39 @@ export async function appliedTo(db: Database, schema: string): Promise<string[]>
 }
 
 /** For `molecart migrate`: what is applied, what is pending, and the way back. */
-export function umzugOf(db: Database, schema: string, migrations: readonly Migration[]) {
+export function umzugOf(
+  db: Database,
+  schema: string,
+  migrations: readonly Migration[],
+  { waits }: MigrateOptions = {},
+) {
   // With it comes a command line of its own, a tenth of all that a node loads: only where there is something to do.
   const { SequelizeStorage, Umzug }: typeof import("umzug") = require("umzug");
   const { sequelize } = db;
-  const run = (sql: string) =>
+  const once = (sql: string) =>
     sequelize.transaction(async (transaction) => {
-      await sequelize.query(`SET LOCAL search_path TO "${schema}", public; SET LOCAL statement_timeout = 0`, {
-        transaction,
-      });
+      await sequelize.query(
+        `SET LOCAL search_path TO "${schema}", public; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '${LOCK_WAIT}'`,
+        { transaction },
+      );
       await sequelize.query(sql, { transaction });
     });
+  const run = async (name: string, sql: string) => {
+    for (;;) {
+      try {
+        return await once(sql);
+      } catch (error) {
+        if (!BUSY.has(sqlState(error) ?? "")) throw error;
+        waits?.(name);
+        await delay(PAUSE);
+      }
+    }
+  };
   return new Umzug({
     migrations: migrations.map(({ name, up, down }) => ({
       name,
-      up: async () => await run(up),
-      down: async () => await run(down),
+      up: async () => await run(name, up),
+      down: async () => await run(name, down),
     })),
     storage: new SequelizeStorage({
       sequelize,
