@@ -80,20 +80,25 @@ export function umzugOf(
   { waits }: MigrateOptions = {},
 ) {
   // With it comes a command line of its own, a tenth of all that a node loads: only where there is something to do.
-  const { SequelizeStorage, Umzug }: typeof import("umzug") = require("umzug");
+  const { Umzug }: typeof import("umzug") = require("umzug");
   const { sequelize } = db;
-  const once = (sql: string) =>
+  const table = `"${schema}".migrations`;
+  // What is done and that it was done are one transaction: a node that dies in between would leave a schema on which none
+  // starts, since the migration can't be done again.
+  const once = (sql: string, note: string, name: string) =>
     sequelize.transaction(async (transaction) => {
       await sequelize.query(
         `SET LOCAL search_path TO "${schema}", public; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '${LOCK_WAIT}'`,
         { transaction },
       );
       await sequelize.query(sql, { transaction });
+      await sequelize.query(note, { bind: [name], transaction });
     });
-  const run = async (name: string, sql: string) => {
+  const run = async (...step: Parameters<typeof once>) => {
+    const [, , name] = step;
     for (;;) {
       try {
-        return await once(sql);
+        return await once(...step);
       } catch (error) {
         if (!BUSY.has(sqlState(error) ?? "")) throw error;
         waits?.(name);
@@ -104,16 +109,17 @@ export function umzugOf(
   return new Umzug({
     migrations: migrations.map(({ name, up, down }) => ({
       name,
-      up: async () => await run(name, up),
-      down: async () => await run(name, down),
+      up: async () => await run(up, `INSERT INTO ${table} (name) VALUES ($1)`, name),
+      down: async () => await run(down, `DELETE FROM ${table} WHERE name = $1`, name),
     })),
-    storage: new SequelizeStorage({
-      sequelize,
-      schema,
-      tableName: "migrations",
-      // A Sequelize that serves several schemas would otherwise find the first one's table again.
-      modelName: `migrations of ${schema}`,
-    }),
+    storage: {
+      executed: async () => {
+        await sequelize.query(`CREATE TABLE IF NOT EXISTS ${table} (name varchar(255) NOT NULL PRIMARY KEY)`);
+        return await appliedTo(db, schema);
+      },
+      logMigration: async () => undefined,
+      unlogMigration: async () => undefined,
+    },
     logger: undefined,
   });
 }

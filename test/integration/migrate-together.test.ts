@@ -130,3 +130,22 @@ describe("a table that somebody reads for long, as a backup does", () => {
     }
   });
 });
+
+describe("a node that dies when a migration is done and not yet noted", () => {
+  it("leaves nothing of it, and the next start does it", async () => {
+    const config = loadConfig({ ...TEST_ENV }, { databaseUrl: url, secrets: SECRETS });
+    const sequelize = sequelizeOf(url, config);
+    const db = new Database(sequelize);
+    const things: Migration = { name: "0001-things", up: "CREATE TABLE things (id integer)", down: "" };
+    const notes: Migration = { name: "0002-notes", up: "ALTER TABLE things ADD COLUMN note text", down: "" };
+    try {
+      await migrate(db, "torn", [things]);
+      await client.query("ALTER TABLE torn.migrations ADD CONSTRAINT died CHECK (name <> '0002-notes')");
+      await expect(migrate(db, "torn", [things, notes])).rejects.toThrow("died");
+      await client.query("ALTER TABLE torn.migrations DROP CONSTRAINT died");
+      expect(await migrate(db, "torn", [things, notes])).toEqual(["0002-notes"]);
+    } finally {
+      await sequelize.close();
+    }
+  });
+});
