@@ -18,7 +18,9 @@ const PAUSE = 1000;
 type Work = (db: Database, service: SqlService) => Promise<boolean>;
 
 const apply: Work = async (db, service) => {
-  const applied = await migrate(db, service, migrations[service]);
+  const applied = await migrate(db, service, migrations[service], {
+    waits: (name) => console.log(`${service}: a table is busy, ${name} waits`),
+  });
   console.log(`${service}: ${applied.length > 0 ? `applied ${applied.join(", ")}` : "up to date"}`);
   return true;
 };

@@ -8,7 +8,7 @@ import type { Mixin } from "../lib/service.ts";
 import type { SqlService } from "../lib/service-names.ts";
 import { sequelizeOf } from "../lib/stores/connect.ts";
 import { Database } from "../lib/stores/database.ts";
-import { type Migration, migrate } from "../lib/stores/migrate.ts";
+import { type MigrateOptions, type Migration, migrate } from "../lib/stores/migrate.ts";
 import { pingerOf } from "../lib/stores/pinger.ts";
 import { untilReachable } from "../lib/stores/reachable.ts";
 import { NO_ACTIONS } from "./no-actions.ts";
@@ -57,7 +57,10 @@ export function sql<M extends { main: ModelStatic<Model> }>(
           addCheck(broker, name, "database", "postgres", () => pingerOf(broker, url).ping());
         },
         async started() {
-          if (config.MIGRATE === "auto") await migrateApart(config, name, options.migrations);
+          if (config.MIGRATE !== "auto") return;
+          const waits = (migration: string) =>
+            broker.logger.warn("A migration waits for a busy table", { service: name, migration });
+          await migrateApart(config, name, options.migrations, { waits });
         },
       };
     },
@@ -69,10 +72,11 @@ async function migrateApart(
   config: Config,
   name: SqlService,
   migrations: readonly Migration[],
+  options: MigrateOptions,
 ): Promise<void> {
   const sequelize = sequelizeOf(config.databaseUrl(name), { DATABASE_POOL: 2, DATABASE_TIMEOUT: 0 });
   try {
-    await migrate(new Database(sequelize), name, migrations);
+    await migrate(new Database(sequelize), name, migrations, options);
   } finally {
     await sequelize.close();
   }

@@ -67,7 +67,7 @@ export async function migrateUp(options: MigrateChangeOptions, io: Io): Promise<
       done: "applied",
       work: async ({ db, service, known }, names) => {
         await db.sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${service}"`);
-        await umzugOf(db, service, known).up({ migrations: [...names] });
+        await umzugOf(db, service, known, { waits: waits(io, service) }).up({ migrations: [...names] });
       },
     });
   });
@@ -113,7 +113,7 @@ export async function migrateDown(options: MigrateChangeOptions, io: Io): Promis
       verb: "take back",
       done: "taken back",
       work: async ({ db, service, known }, names) => {
-        await umzugOf(db, service, known).down({ migrations: [...names] });
+        await umzugOf(db, service, known, { waits: waits(io, service) }).down({ migrations: [...names] });
       },
     });
   });
@@ -165,6 +165,9 @@ async function change(
   if (steps.length === 0) io.say("There is nothing to do.");
   return EXIT.ok;
 }
+
+const waits = (io: Io, service: SqlService) => (name: string) =>
+  io.say(`A table is busy, with a backup perhaps: ${service} ${name} waits.`);
 
 const strangers = ({ known, applied }: Pick<Place, "known" | "applied">) =>
   applied.filter((name) => !known.some((one) => one.name === name));

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
-import type { Database } from "./database.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Database, sqlState } from "./database.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -9,6 +10,21 @@ export interface Migration {
   name: string;
   up: string;
   down: string;
+}
+
+/**
+ * How long a migration waits for a table. Whoever waits for one keeps everybody else from it, and a backup reads all
+ * tables until its end: so the wait is short, and tried again.
+ */
+const LOCK_WAIT = "1s";
+/** ms between two tries, in which the shop works. */
+const PAUSE = 3_000;
+/** No lock in time, or a deadlock with the shop's own statements: the migration was rolled back, and may be tried again. */
+const BUSY = new Set(["55P03", "40P01"]);
+
+export interface MigrateOptions {
+  /** Is told of a migration that waits, at each try. */
+  waits?: (name: string) => void;
 }
 
 /** Any number of nodes may start at once: one migrates, the others wait for it. The number is arbitrary but fixed. */
@@ -22,11 +38,12 @@ export async function migrate(
   db: Database,
   schema: string,
   migrations: readonly Migration[],
+  options?: MigrateOptions,
 ): Promise<string[]> {
   if (await isCurrent(db, schema, migrations)) return [];
   return await alone(db, async () => {
     await db.sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
-    const applied = await umzugOf(db, schema, migrations).up();
+    const applied = await umzugOf(db, schema, migrations, options).up();
     return applied.map((migration) => migration.name);
   });
 }
@@ -56,30 +73,53 @@ export async function appliedTo(db: Database, schema: string): Promise<string[]>
 }
 
 /** For `molecart migrate`: what is applied, what is pending, and the way back. */
-export function umzugOf(db: Database, schema: string, migrations: readonly Migration[]) {
+export function umzugOf(
+  db: Database,
+  schema: string,
+  migrations: readonly Migration[],
+  { waits }: MigrateOptions = {},
+) {
   // With it comes a command line of its own, a tenth of all that a node loads: only where there is something to do.
-  const { SequelizeStorage, Umzug }: typeof import("umzug") = require("umzug");
+  const { Umzug }: typeof import("umzug") = require("umzug");
   const { sequelize } = db;
-  const run = (sql: string) =>
+  const table = `"${schema}".migrations`;
+  // What is done and that it was done are one transaction: a node that dies in between would leave a schema on which none
+  // starts, since the migration can't be done again.
+  const once = (sql: string, note: string, name: string) =>
     sequelize.transaction(async (transaction) => {
-      await sequelize.query(`SET LOCAL search_path TO "${schema}", public; SET LOCAL statement_timeout = 0`, {
-        transaction,
-      });
+      await sequelize.query(
+        `SET LOCAL search_path TO "${schema}", public; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '${LOCK_WAIT}'`,
+        { transaction },
+      );
       await sequelize.query(sql, { transaction });
+      await sequelize.query(note, { bind: [name], transaction });
     });
+  const run = async (...step: Parameters<typeof once>) => {
+    const [, , name] = step;
+    for (;;) {
+      try {
+        return await once(...step);
+      } catch (error) {
+        if (!BUSY.has(sqlState(error) ?? "")) throw error;
+        waits?.(name);
+        await delay(PAUSE);
+      }
+    }
+  };
   return new Umzug({
     migrations: migrations.map(({ name, up, down }) => ({
       name,
-      up: async () => await run(up),
-      down: async () => await run(down),
+      up: async () => await run(up, `INSERT INTO ${table} (name) VALUES ($1)`, name),
+      down: async () => await run(down, `DELETE FROM ${table} WHERE name = $1`, name),
     })),
-    storage: new SequelizeStorage({
-      sequelize,
-      schema,
-      tableName: "migrations",
-      // A Sequelize that serves several schemas would otherwise find the first one's table again.
-      modelName: `migrations of ${schema}`,
-    }),
+    storage: {
+      executed: async () => {
+        await sequelize.query(`CREATE TABLE IF NOT EXISTS ${table} (name varchar(255) NOT NULL PRIMARY KEY)`);
+        return await appliedTo(db, schema);
+      },
+      logMigration: async () => undefined,
+      unlogMigration: async () => undefined,
+    },
     logger: undefined,
   });
 }

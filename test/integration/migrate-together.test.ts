@@ -12,6 +12,7 @@ import { migrations as orders } from "../../services/orders/migrations/index.ts"
 import { migrations as payments } from "../../services/payments/migrations/index.ts";
 import { migrations as products } from "../../services/products/migrations/index.ts";
 import { migrations as users } from "../../services/users/migrations/index.ts";
+import { eventually } from "../helpers/client.ts";
 import { SECRETS, TEST_ENV } from "../helpers/env.ts";
 
 /** Nodes that start at once on a database that has nothing: each thing is made once, and nobody fails. */
@@ -93,5 +94,58 @@ describe("the migration lock", () => {
     );
     await Promise.all(nodes.map((sequelize) => sequelize.close()));
     expect(applied.flat()).toEqual(["0001-slow"]);
+  });
+});
+
+describe("a table that somebody reads for long, as a backup does", () => {
+  it("stays open to the shop while its migration waits, which is told, and done when the reader has ended", async () => {
+    const config = loadConfig({ ...TEST_ENV }, { databaseUrl: url, secrets: SECRETS });
+    const sequelize = sequelizeOf(url, { ...config, DATABASE_TIMEOUT: 0 });
+    const db = new Database(sequelize);
+    const things: Migration = { name: "0001-things", up: "CREATE TABLE things (id integer)", down: "" };
+    const notes: Migration = { name: "0002-notes", up: "ALTER TABLE things ADD COLUMN note text", down: "" };
+    await migrate(db, "busy", [things]);
+    const reader = new pg.Client({ connectionString: url });
+    await reader.connect();
+    const told: string[] = [];
+    try {
+      await reader.query("BEGIN");
+      await reader.query("SELECT * FROM busy.things");
+      const migrating = migrate(db, "busy", [things, notes], { waits: (name) => told.push(name) });
+      await eventually(async () => {
+        const { rows } = await client.query(
+          "SELECT 1 FROM pg_locks WHERE relation = 'busy.things'::regclass AND NOT granted",
+        );
+        return rows.length > 0;
+      });
+      await client.query("SET statement_timeout = '5s'");
+      await client.query("SELECT * FROM busy.things");
+      await eventually(async () => told.length > 0);
+      await reader.query("COMMIT");
+      expect(await migrating).toEqual(["0002-notes"]);
+      expect(told[0]).toBe("0002-notes");
+    } finally {
+      await reader.end();
+      await sequelize.close();
+    }
+  });
+});
+
+describe("a node that dies when a migration is done and not yet noted", () => {
+  it("leaves nothing of it, and the next start does it", async () => {
+    const config = loadConfig({ ...TEST_ENV }, { databaseUrl: url, secrets: SECRETS });
+    const sequelize = sequelizeOf(url, config);
+    const db = new Database(sequelize);
+    const things: Migration = { name: "0001-things", up: "CREATE TABLE things (id integer)", down: "" };
+    const notes: Migration = { name: "0002-notes", up: "ALTER TABLE things ADD COLUMN note text", down: "" };
+    try {
+      await migrate(db, "torn", [things]);
+      await client.query("ALTER TABLE torn.migrations ADD CONSTRAINT died CHECK (name <> '0002-notes')");
+      await expect(migrate(db, "torn", [things, notes])).rejects.toThrow("died");
+      await client.query("ALTER TABLE torn.migrations DROP CONSTRAINT died");
+      expect(await migrate(db, "torn", [things, notes])).toEqual(["0002-notes"]);
+    } finally {
+      await sequelize.close();
+    }
   });
 });
