@@ -59,7 +59,12 @@ async function ownStores(dataDir: string) {
     onEnd: () => console.error("The shop's Postgres has ended: stop the shop, and start it again."),
   });
   // Only now is DATA_DIR this shop's alone: of two that start at once, the other's secrets must not take their place.
-  return { postgres, ...(await keptSecrets(dataDir)) };
+  try {
+    return { postgres, ...(await keptSecrets(dataDir)) };
+  } catch (error) {
+    await postgres.stop();
+    throw error;
+  }
 }
 
 /** What fails there says in a sentence what to do: the runner would say it twice, with a stack. */
