@@ -29,4 +29,6 @@ export default {
   // One more than the cores of a small machine: a third of a test's time is waiting.
   maxWorkers: 3,
   testTimeout: 20_000,
+  // A worker that has loaded a hundred files takes longer to end than the half second it is given by default.
+  workerGracefulExitTimeout: 5_000,
 };
