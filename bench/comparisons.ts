@@ -127,7 +127,7 @@ export async function compareProductNodes(bench: Bench, shop: RunningShop): Prom
   let count = 0;
   const next = (): Request => ({
     method: "GET",
-    path: `/api/products?search=${WORDS[count % WORDS.length]}&limit=10&max_price=${1_000 + count++ / 100}`,
+    path: `/api/products?search=${WORDS[count % WORDS.length]}&limit=10&max_price=${(1_000 + count++ / 100).toFixed(2)}`,
     headers: {},
   });
   const run = (seconds: number) => load({ url: shop.url, connections, seconds, next });
