@@ -85,7 +85,7 @@ export function umzugOf(
   const table = `"${schema}".migrations`;
   // What is done and that it was done are one transaction: a node that dies in between would leave a schema on which none
   // starts, since the migration can't be done again.
-  const once = (sql: string, note: string, name: string) =>
+  const once = (name: string, sql: string, note: string) =>
     sequelize.transaction(async (transaction) => {
       await sequelize.query(
         `SET LOCAL search_path TO "${schema}", public; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '${LOCK_WAIT}'`,
@@ -94,11 +94,10 @@ export function umzugOf(
       await sequelize.query(sql, { transaction });
       await sequelize.query(note, { bind: [name], transaction });
     });
-  const run = async (...step: Parameters<typeof once>) => {
-    const [, , name] = step;
+  const run = async (name: string, sql: string, note: string) => {
     for (;;) {
       try {
-        return await once(...step);
+        return await once(name, sql, note);
       } catch (error) {
         if (!BUSY.has(sqlState(error) ?? "")) throw error;
         waits?.(name);
@@ -109,8 +108,8 @@ export function umzugOf(
   return new Umzug({
     migrations: migrations.map(({ name, up, down }) => ({
       name,
-      up: async () => await run(up, `INSERT INTO ${table} (name) VALUES ($1)`, name),
-      down: async () => await run(down, `DELETE FROM ${table} WHERE name = $1`, name),
+      up: async () => await run(name, up, `INSERT INTO ${table} (name) VALUES ($1)`),
+      down: async () => await run(name, down, `DELETE FROM ${table} WHERE name = $1`),
     })),
     storage: {
       executed: async () => {
