@@ -18,7 +18,7 @@ export const isDeadLetterQueue = (queue: string): boolean => queue.endsWith("-de
 /** Every queue of this database that holds anything undone, by name. Reads pg-boss's tables, and changes nothing. */
 export async function queueFigures(db: Database): Promise<QueueFigures[]> {
   // What waits is counted on the index that workers take from; of what is being handled, of which there is none, pg-boss
-  // keeps a count. Either way the finished jobs of the last hour are not looked at.
+  // keeps a count. Either way what has failed and is kept for a while is not looked at.
   return await db.rows<QueueFigures>(
     `SELECT q.name AS queue, coalesce(waiting.due, 0) + q.active_count AS pending,
        coalesce(waiting.scheduled, 0) AS scheduled, coalesce(waiting.oldest_s, 0) AS oldest_s

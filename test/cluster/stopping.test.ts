@@ -36,7 +36,7 @@ describeCluster("a node that is asked to stop", LAYOUT, { servers: ["redis"] }, 
     const worker = cluster.node("worker");
     const user = await givenUser(cluster);
     const product_id = await givenProduct(cluster, cluster.admin, { stock_quantity: 10 });
-    await eventually(async () => (await jobs("events-%", "created", "retry", "active")).length === 0);
+    await eventually(async () => (await jobs("events-%")).length === 0);
     // A job under way: its subscriber doesn't answer until it is woken.
     const { process: back } = cluster.node("back");
     back.kill("SIGSTOP");
@@ -98,18 +98,18 @@ describeCluster("a node that is asked to stop", LAYOUT, { servers: ["redis"] }, 
     expect(looks.filter((look) => look.at > unready && silent(look))).toEqual([]);
     // The job under way was ended, no further one begun and left: what waits is for the next start.
     expect(await jobs("%", "active")).toEqual([]);
-    expect(await jobs("events-notifications", "completed")).toContain(job);
+    expect(await jobs("events-notifications")).not.toContain(job);
   }, 60_000);
 
   const known = async () => {
     const { at } = await send(cluster, "GET", "/health");
     return Number(at("services", "orders", "instances") ?? 0) > 0;
   };
-  /** The ids of the jobs of these queues in one of these states. */
-  const jobs = async (queue: string, ...states: string[]) => {
+  /** The ids of the jobs of these queues, in whatever state or in this one. */
+  const jobs = async (queue: string, state = "%") => {
     const rows = await cluster.sql<{ id: string }>(
-      "SELECT id FROM pgboss.job WHERE name LIKE $1 AND state::text = ANY($2)",
-      [queue, states],
+      "SELECT id FROM pgboss.job WHERE name LIKE $1 AND state::text LIKE $2",
+      [queue, state],
     );
     return rows.map(({ id }) => id);
   };

@@ -4,12 +4,14 @@ import { Database } from "../../lib/stores/database.ts";
 import { Jobs, type NewJob } from "../../lib/stores/jobs.ts";
 import { createDatabase } from "../helpers/shop.ts";
 
+let url: string;
 let db: Database;
 let jobs: Jobs;
+const open = () => new Jobs({ url, pollSeconds: 30, timeout: 10_000, onError: () => undefined });
 beforeAll(async () => {
-  const url = await createDatabase();
+  url = await createDatabase();
   db = new Database(sequelizeOf(url, { DATABASE_POOL: 2, DATABASE_TIMEOUT: 10_000 }));
-  jobs = new Jobs({ url, pollSeconds: 30, timeout: 10_000, onError: () => undefined });
+  jobs = open();
   await jobs.queue({
     name: "parcels",
     deadLetter: "parcels-dead",
@@ -86,5 +88,57 @@ describe("jobs of a batch", () => {
     });
     await all.promise;
     expect(most).toBe(8);
+  });
+});
+
+describe("jobs that were handled", () => {
+  const [first, second, third] = [
+    "01936f6e-2f7a-7cc3-98a4-8d2f1f0a9c21",
+    "01936f6e-2f7a-7cc3-98a4-8d2f1f0a9c22",
+    "01936f6e-2f7a-7cc3-98a4-8d2f1f0a9c23",
+  ];
+  const ids = [first, second, third];
+
+  /** Has a node handle the three jobs of a new queue as one batch, and settle them. @returns the states of those left */
+  async function handled(queue: string, handle: (id: string) => Promise<void>): Promise<object> {
+    const own = open();
+    await own.queue({ name: queue, retryLimit: 3, retryDelay: 60, retentionSeconds: 98_765 });
+    await put(...ids.map((id) => ({ id, queue, data: { id } })));
+    const all = Promise.withResolvers<void>();
+    let count = 0;
+    await own.work<{ id: string }>(queue, { batch: ids.length }, async ({ id }) => {
+      if (++count === ids.length) all.resolve();
+      await handle(id);
+    });
+    await all.promise;
+    await own.quiesce();
+    await own.stop();
+    const rows = await db.rows<{ id: string; state: string }>(
+      "DELETE FROM pgboss.job WHERE name = $1 RETURNING id, state",
+      [queue],
+    );
+    return Object.fromEntries(rows.map(({ id, state }) => [id, state]));
+  }
+
+  it("are gone, so that a queue holds what is undone; one that failed waits for its retry", async () => {
+    const left = await handled("gone", async (id) => {
+      if (id === second) throw new Error("not now");
+    });
+    expect(left).toEqual({ [second]: "retry" });
+  });
+
+  it("stay where another node was given them meanwhile: theirs is the attempt that counts", async () => {
+    const left = await handled("stolen", async (id) => {
+      if (id === first) await db.rows("UPDATE pgboss.job SET retry_count = 1 WHERE id = $1", [id]);
+    });
+    expect(left).toEqual({ [first]: "active" });
+  });
+
+  it("are not handled again where they can't be taken away", async () => {
+    await db.rows(`CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN IF OLD.name = 'stuck' AND OLD.state = 'active' THEN RAISE 'stays'; END IF; RETURN OLD; END $$`);
+    await db.rows("CREATE TRIGGER stay BEFORE DELETE ON pgboss.job FOR EACH ROW EXECUTE FUNCTION stay()");
+    const left = await handled("stuck", async () => undefined);
+    expect(left).toEqual({ [first]: "completed", [second]: "completed", [third]: "completed" });
   });
 });
