@@ -119,45 +119,54 @@ export async function manyConnections(
 
 const WORDS = ["coffee", "knife", "lamp", "desk", "tea", "chair", "bag", "steel", "wood", "glass"];
 
-/** Searches that nobody has made before, with products in one process, then in two, then in three. */
-export async function compareProductNodes(bench: Bench, shop: RunningShop): Promise<Result> {
+/** Searches that nobody has made before, by clusters with one, two and three nodes of products. */
+export async function compareProductNodes(bench: Bench, shops: readonly RunningShop[]): Promise<Result> {
   const { concurrency: connections } = bench.options;
-  await shop.add("products-1", "products");
-  await untilSeeded(shop);
   let count = 0;
   const next = (): Request => ({
     method: "GET",
     path: `/api/products?search=${WORDS[count % WORDS.length]}&limit=10&max_price=${(1_000 + count++ / 100).toFixed(2)}`,
     headers: {},
   });
-  const run = (seconds: number) => load({ url: shop.url, connections, seconds, next });
-  return await growing(bench, shop, "products", `searches without a cache, ${connections} connections`, run);
+  for (const shop of shops) await untilSeeded(shop);
+  return await compareNodes(
+    bench,
+    "products",
+    `searches without a cache, ${connections} connections`,
+    shops.map((shop) => ({ shop, run: (seconds) => load({ url: shop.url, connections, seconds, next }) })),
+  );
 }
 
-/** Paid checkouts, with orders in one process, then in two, then in three. */
-export async function compareOrderNodes(bench: Bench, shop: RunningShop): Promise<Result> {
+/** Paid checkouts, by clusters with one, two and three nodes of orders. */
+export async function compareOrderNodes(bench: Bench, shops: readonly RunningShop[]): Promise<Result> {
   const { buyers } = bench.options;
-  await untilSeeded(shop);
-  const next = await checkoutsOf(await stocked(shop), buyers);
-  await shop.add("orders-1", "orders");
-  const run = (seconds: number) => load({ url: shop.url, connections: buyers, seconds, next });
-  return await growing(bench, shop, "orders", `paid checkouts of two products, ${buyers} at once`, run);
+  const sides: Side[] = [];
+  for (const shop of shops) {
+    await untilSeeded(shop);
+    const next = await checkoutsOf(await stocked(shop), buyers);
+    sides.push({
+      shop,
+      run: (seconds) => load({ url: shop.url, connections: buyers, seconds, next }),
+    });
+  }
+  return await compareNodes(bench, "orders", `paid checkouts of two products, ${buyers} at once`, sides);
 }
 
-/** The same load with one node of a service, which is there, then with two and three. */
-async function growing(
+interface Side {
+  shop: RunningShop;
+  run: Contender["run"];
+}
+
+/** The same load on clusters with one, two and three nodes of a service, which take turns. */
+async function compareNodes(
   { options, say }: Bench,
-  shop: RunningShop,
   service: string,
   title: string,
-  run: Contender["run"],
+  sides: readonly Side[],
 ): Promise<Result> {
   const name = (nodes: number) => `${nodes} of ${service}`;
-  const figures = [];
-  for (const nodes of [1, 2, 3]) {
-    if (nodes > 1) await shop.add(`${service}-${nodes}`, service);
-    figures.push(...(await compare([{ name: name(nodes), run }], options, say)));
-  }
+  const contenders = sides.map(({ shop: { pids }, run }, index) => ({ name: name(index + 1), pids, run }));
+  const figures = await compare(contenders, options, say);
   return resultOf(`nodes: ${title}`, figures, { [name(2)]: [name(1)], [name(3)]: [name(1)] });
 }
 

@@ -9,10 +9,10 @@ import {
   compareReads,
   manyConnections,
 } from "./comparisons.ts";
+import { confine } from "./confine.ts";
 import { type BenchOptions, HELP, type Mode, parseOptions } from "./options.ts";
 import { machine, type Result, tableText } from "./report.ts";
 import {
-  allBut,
   CLUSTER,
   openGround,
   type RunningShop,
@@ -20,6 +20,7 @@ import {
   startEmbedded,
   stocked,
   untilSeeded,
+  withCopies,
 } from "./shop.ts";
 
 async function main(args: string[]): Promise<void> {
@@ -51,8 +52,8 @@ async function* measure(mode: Mode, bench: Bench): AsyncGenerator<Result> {
   const wanted = (name: BenchOptions["loads"][number]) => options.loads.includes(name);
   say(`Starting the shop: ${mode}`);
   if (mode === "nodes") {
-    if (wanted("reads")) yield await onNodes(bench, "products", compareProductNodes);
-    if (wanted("checkout")) yield await onNodes(bench, "orders", compareOrderNodes);
+    if (wanted("reads")) yield await onNodes(bench, "products", (shops) => compareProductNodes(bench, shops));
+    if (wanted("checkout")) yield await onNodes(bench, "orders", (shops) => compareOrderNodes(bench, shops));
     return;
   }
   const running =
@@ -70,18 +71,26 @@ async function* measure(mode: Mode, bench: Bench): AsyncGenerator<Result> {
   }
 }
 
-/** Compares on a cluster that has no node of `service` yet. */
+/** Compares clusters with one, two and three nodes of a service. All of them run, and who has no turn waits. */
 async function onNodes(
-  bench: Bench,
+  { ground, options }: Bench,
   service: string,
-  compareNodes: (bench: Bench, shop: RunningShop) => Promise<Result>,
+  compareOn: (shops: readonly RunningShop[]) => Promise<Result>,
 ): Promise<Result> {
-  const { ground, options } = bench;
-  const shop = await startCluster(ground, `nodes_${service}`, allBut(service), options.redis);
+  const shops: RunningShop[] = [];
+  let free = async () => {};
   try {
-    return await compareNodes(bench, shop);
+    for (const copies of [1, 2, 3])
+      shops.push(
+        await startCluster(ground, `${service}_${copies}`, withCopies(service, copies), options.redis),
+      );
+    const { nodeCpu } = options;
+    const copied = shops.flatMap(({ pids }, index) => pids.slice(-1 - index));
+    if (nodeCpu !== undefined) free = await confine(copied, nodeCpu);
+    return await compareOn(shops);
   } finally {
-    await shop.stop();
+    await Promise.all(shops.map((shop) => shop.stop()));
+    await free();
   }
 }
 

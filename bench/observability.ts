@@ -44,7 +44,7 @@ async function startShop(ground: Ground, name: string, env: Record<string, strin
   });
   const stop = async () => void (await node.kill("SIGTERM"));
   const pids = [node.process.pid ?? 0];
-  return await stocked({ url: node.url, pids, add: async () => undefined, stop });
+  return await stocked({ url: node.url, pids, stop });
 }
 
 function table(title: string, figures: readonly Figures[]): string {

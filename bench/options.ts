@@ -20,6 +20,8 @@ export interface BenchOptions extends Timing {
   /** Connections of the test whether so many are served at all. */
   connections: number;
   redis: boolean;
+  /** % of a core that each process of the compared service may use; undefined: as much as there is. */
+  nodeCpu?: number;
   json: boolean;
   help: boolean;
 }
@@ -45,6 +47,7 @@ Options
   --buyers <n>        customers who order at once (16)
   --connections <n>   to be served without an error (1000)
   --redis             the cluster has a Redis for its cache and its sessions
+  --node-cpu <%>      with nodes: what each of the 1, 2 and 3 may use of one core, as a container's limit (root, Linux)
   --json              prints JSON with every round, instead of tables
   --help
 
@@ -67,6 +70,7 @@ export function parseOptions(args: string[]): BenchOptions {
     buyers: number(values.buyers, "buyers", 16, 1),
     connections: number(values.connections, "connections", 1000, 1),
     redis: values.redis,
+    ...(values["node-cpu"] === undefined ? {} : { nodeCpu: number(values["node-cpu"], "node-cpu", 100, 5) }),
     json: values.json,
     help: values.help,
   };
@@ -88,6 +92,7 @@ function parse(args: string[]) {
         buyers: text,
         connections: text,
         redis: flag,
+        "node-cpu": text,
         json: flag,
         help: { ...flag, short: "h" },
       },

@@ -60,19 +60,21 @@ export const CLUSTER: Record<string, string> = {
 
 const OTHERS = "auth,users,products,inventory,cart,orders,payments,notifications,analytics".split(",");
 
-/** Everything but one service, which is to be had in one, two or three copies. */
-export function allBut(service: string): Record<string, string> {
-  return { gateway: "gateway", rest: OTHERS.filter((name) => name !== service).join(",") };
+/** The gateway in one process, a service in some, and the others in one more. */
+export function withCopies(service: string, copies: number): Record<string, string> {
+  return {
+    gateway: "gateway",
+    rest: OTHERS.filter((name) => name !== service).join(","),
+    ...Object.fromEntries(Array.from({ length: copies }, (_, index) => [`${service}-${index + 1}`, service])),
+  };
 }
 
 export interface RunningShop {
   url: string;
-  /** Of its nodes. */
+  /** Of its nodes, in the order of the layout. */
   pids: readonly number[];
   /** The cluster's NATS. */
   nats?: string;
-  /** Adds a node to a cluster. */
-  add: (name: string, services: string) => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -142,9 +144,8 @@ async function startNodes(
     await stop();
     throw failed?.reason ?? new Error("The shop has no node.");
   }
-  const add = async (name: string, services: string) => void (await start(name, services));
-  const pids = nodes.flatMap(({ process: { pid } }) => pid ?? []);
-  return { url: first.value.url, pids, add, stop };
+  const pids = started.flatMap((one) => (one.status === "fulfilled" ? (one.value.process.pid ?? []) : []));
+  return { url: first.value.url, pids, stop };
 }
 
 /** A shop with products of its own on its shelves. */
