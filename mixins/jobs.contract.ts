@@ -55,7 +55,7 @@ export const jobActions = {
     }),
     result: Obj({
       database,
-      checked: Type.Integer({ description: "deliveries looked at, those that were made among them" }),
+      checked: Type.Integer({ description: "deliveries that are still to be made or were given up" }),
       dead: Type.Integer(),
       late: Type.Integer(),
       events: Type.Array(UndeliveredEvent),

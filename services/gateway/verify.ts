@@ -168,6 +168,7 @@ async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {
       }
       findings.count("I2", rows.length);
       findings.count("I3", rows.length);
+      findings.count("I5", rows.length);
       suspects.push(...(await judge(caller, rows, findings)));
       if (next === null || rows.length < orders.length) break;
       after = next;
