@@ -19,6 +19,13 @@ export interface RefundWish {
   requestedBy: string | null;
 }
 
+/** A refund with the request that its caller is to send, unless it has succeeded. */
+export interface RefundAttempt {
+  refund: RefundRow;
+  /** No other was sent since the refund began, or began anew. */
+  isFirst: boolean;
+}
+
 export interface Refunded {
   refund: RefundRow;
   payment: PaymentRow;
@@ -46,7 +53,7 @@ export class RefundStore {
    * @returns it, pending and to be sent by the caller, or as it has succeeded
    * @throws NotRefundable, RefundTooLarge
    */
-  async begin(wish: RefundWish): Promise<RefundRow> {
+  async begin(wish: RefundWish): Promise<RefundAttempt> {
     return await this.#db.transaction(async (tx) => {
       const payment = await this.#lockPayment(wish.paymentId, tx);
       const known = await this.#db.one<RefundRow>(
@@ -54,8 +61,9 @@ export class RefundStore {
         [wish.key],
         tx,
       );
-      if (known?.status === "succeeded") return known;
-      if (known?.status === "pending") return await this.#nextRequest(known.id, tx);
+      if (known?.status === "succeeded") return { refund: known, isFirst: false };
+      if (known?.status === "pending")
+        return { refund: await this.#nextRequest(known.id, tx), isFirst: false };
 
       const amount = refundable(payment, wish);
       await this.#db.rows(
@@ -63,29 +71,32 @@ export class RefundStore {
         [payment.id, amount],
         tx,
       );
-      return await this.#written(
-        `INSERT INTO payments.refunds (id, payment_id, key, amount, reason, requested_by, check_at)
+      // Requests are counted on: the answer to one of before can't be taken for one of these.
+      const refund = await this.#written(
+        `INSERT INTO payments.refunds AS known (id, payment_id, key, amount, reason, requested_by, check_at)
          VALUES ($1, $2, $3, $4, $5, $6, ${LATER})
          ON CONFLICT (key) DO UPDATE
-           SET amount = excluded.amount, status = 'pending', requests = 1, check_at = ${LATER}, updated_at = now()
+           SET amount = excluded.amount, status = 'pending', requests = known.requests + 1, check_at = ${LATER},
+             updated_at = now()
          RETURNING *`,
         [newId(), payment.id, wish.key, amount, wish.reason, wish.requestedBy],
         tx,
       );
+      return { refund, isFirst: true };
     });
   }
 
   /** The refunds of a payment that are pending, each to be sent once more by the caller. */
-  async resumePending(paymentId: string): Promise<RefundRow[]> {
-    return await this.#db.rows<RefundRow>(
+  async resumePending(paymentId: string): Promise<RefundAttempt[]> {
+    return await this.#nextRequests(
       `UPDATE payments.refunds SET requests = requests + 1 WHERE payment_id = $1 AND status = 'pending' RETURNING *`,
       [paymentId],
     );
   }
 
   /** Pending refunds whose check is due, each to be sent once more; no other node gets them for a while. */
-  async takeDue(limit: number): Promise<RefundRow[]> {
-    return await this.#db.rows<RefundRow>(
+  async takeDue(limit: number): Promise<RefundAttempt[]> {
+    return await this.#nextRequests(
       `UPDATE payments.refunds SET requests = requests + 1, check_at = ${LATER} WHERE id IN (
          SELECT id FROM payments.refunds WHERE check_at <= now() ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED)
        RETURNING *`,
@@ -97,22 +108,35 @@ export class RefundStore {
     return await this.#db.one<RefundRow>("SELECT * FROM payments.refunds WHERE key = $1", [key]);
   }
 
-  /** The money has gone back. Written once, with its event, whoever is told of it how often. */
+  /** A refund as it is, with its payment. */
+  async get(id: string): Promise<Refunded> {
+    return await this.#db.transaction(async (tx) => {
+      const { payment_id } = await this.#get(id, tx);
+      const payment = await this.#lockPayment(payment_id, tx);
+      return { refund: await this.#get(id, tx), payment };
+    });
+  }
+
+  /**
+   * The money has gone back. Written once, with its event, whoever is told of it how often; and also of one that was
+   * taken for failed: the provider knows.
+   */
   async succeed(refund: RefundRow, providerRef: string): Promise<Refunded> {
     return await this.#db.transaction(async (tx) => {
       const before = await this.#lockPayment(refund.payment_id, tx);
-      const succeeded = await this.#db.one<RefundRow>(
+      const known = await this.#get(refund.id, tx);
+      if (known.status === "succeeded") return { refund: known, payment: before };
+      const succeeded = await this.#written(
         `UPDATE payments.refunds SET status = 'succeeded', provider_ref = $2, check_at = NULL, updated_at = now()
-         WHERE id = $1 AND status = 'pending' RETURNING *`,
+         WHERE id = $1 RETURNING *`,
         [refund.id, providerRef],
         tx,
       );
-      if (!succeeded) return { refund: await this.#get(refund.id, tx), payment: before };
       const payment = await this.#written<PaymentRow>(
-        `UPDATE payments.payments SET refunding = refunding - $2, refunded = refunded + $2, updated_at = now(),
+        `UPDATE payments.payments SET refunding = refunding - $3, refunded = refunded + $2, updated_at = now(),
            status = CASE WHEN refunded + $2 = amount THEN 'refunded' ELSE 'partially_refunded' END
          WHERE id = $1 RETURNING *`,
-        [refund.payment_id, succeeded.amount],
+        [refund.payment_id, known.amount, known.status === "pending" ? known.amount : 0],
         tx,
       );
       const data = eventData(succeeded, payment);
@@ -127,26 +151,26 @@ export class RefundStore {
   }
 
   /**
-   * Nothing has gone back, and nothing will: gives the sum free.
-   * @param request the last one that was sent, for all we know
-   * @returns false, having changed nothing, if another request was sent: that one may still succeed
+   * Nothing has gone back, and nothing will: gives the sum free, unless another request was sent after this one, which may
+   * still succeed.
+   * @returns what the refund is now
    */
-  async fail(refund: RefundRow, request: number): Promise<boolean> {
+  async fail(refund: RefundRow): Promise<RefundRow["status"]> {
     return await this.#db.transaction(async (tx) => {
       await this.#lockPayment(refund.payment_id, tx);
       const failed = await this.#db.one<RefundRow>(
         `UPDATE payments.refunds SET status = 'failed', check_at = NULL, updated_at = now()
          WHERE id = $1 AND status = 'pending' AND requests = $2 RETURNING *`,
-        [refund.id, request],
+        [refund.id, refund.requests],
         tx,
       );
-      if (!failed) return false;
+      if (!failed) return (await this.#get(refund.id, tx)).status;
       await this.#db.rows(
         "UPDATE payments.payments SET refunding = refunding - $2, updated_at = now() WHERE id = $1 RETURNING id",
         [refund.payment_id, failed.amount],
         tx,
       );
-      return true;
+      return failed.status;
     });
   }
 
@@ -157,6 +181,11 @@ export class RefundStore {
       [id],
       tx,
     );
+  }
+
+  async #nextRequests(sql: string, values: readonly unknown[]): Promise<RefundAttempt[]> {
+    const rows = await this.#db.rows<RefundRow>(sql, values);
+    return rows.map((refund) => ({ refund, isFirst: false }));
   }
 
   async #nextRequest(id: string, tx: Tx): Promise<RefundRow> {

@@ -3,7 +3,7 @@ import { PaymentOutcomeUnknown, PaymentProviderUnavailable, RefundRefused } from
 import type { PaymentRow, RefundRow } from "./payments.model.ts";
 import { ask, deadlineFromNow, type PaymentsParts } from "./payments-parts.ts";
 import type { FinalRefund, Unavailable } from "./providers/provider.ts";
-import type { Refunded, RefundWish } from "./refund-store.ts";
+import type { Refunded, RefundAttempt, RefundWish } from "./refund-store.ts";
 
 /**
  * Never gives back more than was captured: the sum is set aside on the payment's row before anything is sent. From then
@@ -21,15 +21,15 @@ export async function refundPayment(
   payment: PaymentRow,
   wish: Omit<RefundWish, "paymentId">,
 ): Promise<Refunded> {
-  const refund = await parts.refunds.begin({ ...wish, paymentId: payment.id });
-  return await sendRefund(parts, payment, refund, deadlineFromNow());
+  const request = await parts.refunds.begin({ ...wish, paymentId: payment.id });
+  return await sendRefund(parts, payment, request, deadlineFromNow());
 }
 
 /** Sends a pending refund, as one who raised its number of requests. @throws as {@link refundPayment} */
 export async function sendRefund(
   parts: PaymentsParts,
   payment: PaymentRow,
-  refund: RefundRow,
+  { refund, isFirst }: RefundAttempt,
   deadline: number,
 ): Promise<Refunded> {
   if (refund.status === "succeeded") return { refund, payment: await parts.payments.get(payment.id) };
@@ -39,14 +39,25 @@ export async function sendRefund(
     case "refunded":
       return await parts.refunds.succeed(refund, result.ref);
     case "refused":
-      await parts.refunds.fail(refund, refund.requests);
-      throw new RefundRefused({ reason: result.reason });
+      return await endedWith(parts, refund, new RefundRefused({ reason: result.reason }));
     case "unavailable":
       // Certain only of the first request: an earlier one without an answer may still succeed.
-      if (await parts.refunds.fail(refund, 1)) throw new PaymentProviderUnavailable({ retry_after: 10 });
-      throw new PaymentOutcomeUnknown({});
+      if (!isFirst) throw new PaymentOutcomeUnknown({});
+      return await endedWith(parts, refund, new PaymentProviderUnavailable({ retry_after: 10 }));
     case undefined:
       throw new PaymentOutcomeUnknown({});
+  }
+}
+
+/** @throws failure, unless another request of this refund has done, or may still do, what this one was denied */
+async function endedWith(parts: PaymentsParts, refund: RefundRow, failure: Error): Promise<Refunded> {
+  switch (await parts.refunds.fail(refund)) {
+    case "failed":
+      throw failure;
+    case "pending":
+      throw new PaymentOutcomeUnknown({});
+    case "succeeded":
+      return await parts.refunds.get(refund.id);
   }
 }
 

@@ -1,9 +1,9 @@
 import { giveBack, giveBackLateCapture } from "./give-back.ts";
 import type { PaymentState } from "./payment-store.ts";
 import { isCapture } from "./payment-view.ts";
-import type { RefundRow } from "./payments.model.ts";
 import { deadlineFromNow, type PaymentsParts } from "./payments-parts.ts";
 import { sendRefund } from "./refund.ts";
+import type { RefundAttempt } from "./refund-store.ts";
 import { settle } from "./settle.ts";
 
 /** Payments, and refunds, that are looked at side by side. */
@@ -23,7 +23,7 @@ export async function sweep(parts: PaymentsParts, stop?: AbortSignal): Promise<v
       ...payments.map((payment) =>
         attempt(parts, { payment: payment.id }, () => checkPayment(parts, payment)),
       ),
-      ...refunds.map((refund) => attempt(parts, { refund: refund.id }, () => checkRefund(parts, refund))),
+      ...refunds.map((due) => attempt(parts, { refund: due.refund.id }, () => checkRefund(parts, due))),
     ]);
   }
 }
@@ -47,7 +47,7 @@ async function checkPayment(parts: PaymentsParts, payment: PaymentState): Promis
   await parts.payments.leave(ended.id);
 }
 
-async function checkRefund(parts: PaymentsParts, refund: RefundRow): Promise<void> {
-  const payment = await parts.payments.get(refund.payment_id);
-  await sendRefund(parts, payment, refund, deadlineFromNow());
+async function checkRefund(parts: PaymentsParts, due: RefundAttempt): Promise<void> {
+  const payment = await parts.payments.get(due.refund.payment_id);
+  await sendRefund(parts, payment, due, deadlineFromNow());
 }

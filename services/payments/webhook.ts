@@ -34,7 +34,7 @@ async function lookAtCharge(parts: PaymentsParts, key: string): Promise<void> {
 
 async function lookAtRefund(parts: PaymentsParts, key: string): Promise<void> {
   const refund = await parts.refunds.byKey(key);
-  if (refund?.status !== "pending") return;
+  if (!refund || refund.status === "succeeded") return;
   const payment = await parts.payments.get(refund.payment_id);
   const provider = parts.providers.get(payment.provider);
   const found = await ask(parts, deadlineFromNow(), (signal) => provider.lookupRefund(key, signal)).catch(

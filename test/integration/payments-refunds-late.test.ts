@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { PaymentProvider } from "../../services/payments/providers/provider.ts";
+import { adminToken, eventually, givenUser, type TestUser } from "../helpers/client.ts";
+import { startPayments, type UnreliableProvider } from "../helpers/payments.ts";
+import { refundsOf } from "../helpers/refunds.ts";
+import type { Shop } from "../helpers/shop.ts";
+
+/** Two requests of one refund under way at once: the answer to the older comes last. */
+
+let shop: Shop;
+let provider: UnreliableProvider;
+let user: TestUser;
+let admin: string;
+
+beforeAll(async () => {
+  ({ shop, provider } = await startPayments());
+  user = await givenUser(shop);
+  admin = await adminToken(shop);
+});
+afterAll(async () => await shop.stop());
+
+const { givenPayment, refund, get, givenBack } = refundsOf(() => ({ shop, provider, user, admin }));
+
+type Answer = Awaited<ReturnType<PaymentProvider["refund"]>>;
+const refused: Answer = { kind: "refused", reason: "disputed" };
+const five = { amount: 5, reason: "x" };
+
+const statusOf = async (paymentId: string) => (await get(paymentId)).at("refunds", 0, "status");
+const cancel = async (paymentId: string) =>
+  await shop.call("payments.cancelOrder", {
+    order_id: String((await get(paymentId)).at("payment", "order_id")),
+    reason: "x",
+  });
+
+/** Has the sweep send one more request of this payment's refund. */
+async function sweepSends(paymentId: string, behaviour?: PaymentProvider["refund"]): Promise<void> {
+  if (behaviour) provider.onNextRefund(behaviour);
+  await provider.db.rows("UPDATE payments.refunds SET check_at = now() WHERE payment_id = $1 RETURNING id", [
+    paymentId,
+  ]);
+}
+
+describe("a refusal that comes late", () => {
+  test("after another request has given back: it is told as given back", async () => {
+    const id = await givenPayment();
+    provider.onNextRefund(async () => {
+      await sweepSends(id);
+      await eventually(async () => (await statusOf(id)) === "succeeded");
+      return refused;
+    });
+    expect(await refund(id, five)).toMatchObject({
+      status: 200,
+      body: { refund: { status: "succeeded" }, payment: { refunded_amount: 5 } },
+    });
+    expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
+  });
+
+  test("while another request is under way: nobody knows yet", async () => {
+    const id = await givenPayment();
+    const asked = Promise.withResolvers<void>();
+    const told = Promise.withResolvers<void>();
+    provider.onNextRefund(async () => {
+      await sweepSends(id, async (request, signal) => {
+        asked.resolve();
+        await told.promise;
+        return await provider.real.refund(request, signal);
+      });
+      await asked.promise;
+      return refused;
+    });
+    expect(await refund(id, five)).toMatchObject({ status: 504, body: { code: "PAYMENT_OUTCOME_UNKNOWN" } });
+    expect(await statusOf(id)).toBe("pending");
+    told.resolve();
+    await eventually(async () => (await statusOf(id)) === "succeeded");
+  });
+
+  test("after another request was refused: it is told as refused", async () => {
+    const id = await givenPayment();
+    provider.onNextRefund(async () => {
+      await sweepSends(id, async () => refused);
+      await eventually(async () => (await statusOf(id)) === "failed");
+      return refused;
+    });
+    expect(await refund(id, five)).toMatchObject({ status: 409, body: { code: "REFUND_REFUSED" } });
+    expect(await givenBack(id)).toEqual({ times: 0, amount: 0 });
+  });
+});
+
+test("money that went back after a refusal of the same refund is noted as given back", async () => {
+  const id = await givenPayment();
+  provider.onNextRefund(async (request, signal) => {
+    await sweepSends(id, async () => refused);
+    await eventually(async () => (await statusOf(id)) === "failed");
+    return await provider.real.refund(request, signal);
+  });
+  expect(await refund(id, five)).toMatchObject({
+    status: 200,
+    body: { refund: { status: "succeeded" }, payment: { refunded_amount: 5 } },
+  });
+  // The rest is still to be had, and no more.
+  expect((await refund(id, { amount: 25, reason: "x" })).status).toBe(409);
+  expect((await refund(id, { reason: "x" })).body).toMatchObject({ payment: { status: "refunded" } });
+  expect(await givenBack(id)).toEqual({ times: 2, amount: 2999 });
+});
+
+test("unavailable, said late to a request before a refusal, does not end what began anew after it", async () => {
+  const id = await givenPayment();
+  const isAnew = Promise.withResolvers<void>();
+  const firstEnded = Promise.withResolvers<void>();
+  provider.onNextRefund(async () => {
+    await isAnew.promise;
+    return { kind: "unavailable" };
+  });
+  const first = cancel(id).then(
+    () => "given back",
+    ({ type }: { type: string }) => type,
+  );
+  await eventually(async () => (await statusOf(id)) === "pending");
+  // The second cancellation takes the refund up, is refused, and begins it anew.
+  provider.onNextRefund(async () => {
+    provider.failNextRefundLookup();
+    provider.onNextRefund(async (request, signal) => {
+      isAnew.resolve();
+      await firstEnded.promise;
+      await provider.real.refund(request, signal);
+      throw new Error("no answer");
+    });
+    return refused;
+  });
+  const second = cancel(id);
+  expect(await first).toBe("PAYMENT_OUTCOME_UNKNOWN");
+  firstEnded.resolve();
+  await expect(second).rejects.toMatchObject({ type: "PAYMENT_OUTCOME_UNKNOWN" });
+  expect(await statusOf(id)).toBe("pending");
+  await sweepSends(id);
+  await eventually(async () => (await get(id)).at("payment", "status") === "refunded");
+  expect(await givenBack(id)).toEqual({ times: 1, amount: 2999 });
+});
