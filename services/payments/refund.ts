@@ -3,7 +3,7 @@ import { PaymentOutcomeUnknown, PaymentProviderUnavailable, RefundRefused } from
 import type { PaymentRow, RefundRow } from "./payments.model.ts";
 import { ask, deadlineFromNow, type PaymentsParts } from "./payments-parts.ts";
 import type { FinalRefund, Unavailable } from "./providers/provider.ts";
-import type { Refunded, RefundAttempt, RefundWish } from "./refund-store.ts";
+import type { RefundAttempt, Refunded, RefundWish } from "./refund-store.ts";
 
 /**
  * Never gives back more than was captured: the sum is set aside on the payment's row before anything is sent. From then
