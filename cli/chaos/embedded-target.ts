@@ -64,7 +64,11 @@ export async function startEmbedded(env: NodeJS.ProcessEnv, signal: AbortSignal)
       admin: await findCredentials({ DATA_DIR: dataDir }, url),
       async kill(names) {
         if (names.includes(NAME)) await end("SIGKILL");
-        if (names.includes("postgres")) await killBackend(pid());
+        if (names.includes("postgres")) {
+          // One that was just started has no connection yet, nor a Postgres.
+          await node.ready(START);
+          await killBackend(pid());
+        }
       },
       terminate: () => end("SIGTERM"),
       freeze: () => freeze(pid()),

@@ -37,3 +37,16 @@ it("an embedded shop is killed with -9 under its customers and loses nothing", a
     expect((await readdir(tmp)).filter((name) => name.startsWith("molecart-"))).toEqual([]);
   });
 }, 60_000);
+
+it("its Postgres is killed also where the shop has hardly been started again", async () => {
+  await withDirectory(async (tmp) => {
+    // The first is a restart, and a second after it the shop has no connection yet.
+    const args =
+      "chaos --embedded --duration 5 --faults restart,postgres --seed 51 --concurrency 2 --json".split(" ");
+    const { code, stdout } = await molecart(args, { TMPDIR: tmp, HOME: tmp });
+    const { type, ok, faults } = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
+    expect({ code, type, ok }).toEqual({ code: 0, type: "summary", ok: true });
+    expect(faults).toMatchObject([{ kind: "restart" }, { kind: "postgres" }]);
+    expect(faults.map(({ failed }: { failed?: string }) => failed)).toEqual([undefined, undefined]);
+  });
+}, 60_000);
