@@ -1,12 +1,13 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ResultOf } from "../../lib/contract.ts";
 import { madeAt } from "../../lib/ids.ts";
 import { toDecimal } from "../../lib/money.ts";
-import type { Violation } from "../inventory/inventory.contract.ts";
+import type { OrderStock, Violation } from "../inventory/inventory.contract.ts";
 import type { notificationsContract } from "../notifications/notifications.contract.ts";
 import type { ordersContract } from "../orders/orders.contract.ts";
 import type { paymentsContract } from "../payments/payments.contract.ts";
 
-/** What one order must be like, as far as its own row, its payments and its messages tell. Amounts are minor units. */
+/** What one order must be like, as far as its own row, its stock, its payments and its messages tell. Amounts are minor units. */
 
 export type OrderRow = ResultOf<typeof ordersContract.actions.audit>["orders"][number];
 export type PaymentRow = ResultOf<typeof paymentsContract.actions.audit>["orders"][number];
@@ -28,6 +29,9 @@ const WAS_CONFIRMED = new Set<OrderRow["status"]>([
   "delivered",
   "refunded",
 ]);
+
+/** What a reservation in this state has made of an order's units. */
+const HELD_AS = { reserved: "reserved", committed: "sold" } as const;
 
 export function isMoving(order: OrderRow): boolean {
   return MOVING.has(order.saga ?? "");
@@ -67,6 +71,24 @@ export function judgeProgress(order: OrderRow): Violation[] {
     return [violation("I3", order, "is pending and nothing drives it", {})];
   }
   return [];
+}
+
+/** I4: an order that waits has its units reserved, one that was confirmed has bought them, a cancelled one has none. */
+export function judgeStock(order: OrderRow, stock: OrderStock | undefined): Violation[] {
+  // Of a saga that gave up they may be anywhere, too: I3 tells of it.
+  if (isMoving(order) || order.saga === "parked") return [];
+  const { status, items } = order;
+  const found = stock?.state;
+  const row = { reservation: found ?? null, reserved_items: stock?.items ?? [] };
+  if (status === "cancelled") {
+    if (found !== "reserved" && found !== "committed") return [];
+    return [violation("I4", order, `is cancelled and its units are still ${HELD_AS[found]}`, row)];
+  }
+  const wanted = WAS_CONFIRMED.has(status) ? "committed" : "reserved";
+  const as = HELD_AS[wanted];
+  if (found !== wanted) return [violation("I4", order, `is ${status} and its units are not ${as}`, row)];
+  if (isDeepStrictEqual(stock?.items, items)) return [];
+  return [violation("I4", order, `is ${status} and other units are ${as} than it has`, row)];
 }
 
 /** I5: no event was told twice, and whoever has a confirmed order knows it, unless that is still on its way. */

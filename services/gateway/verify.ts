@@ -3,7 +3,7 @@ import { type Caller, call } from "../../lib/call.ts";
 import { failureCode } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import type { UndeliveredEvent } from "../../mixins/jobs.contract.ts";
-import type { Violation } from "../inventory/inventory.contract.ts";
+import type { OrderStock, Violation } from "../inventory/inventory.contract.ts";
 import { undelivered } from "./events.ts";
 import type { VerifyReport } from "./gateway.contract.ts";
 import {
@@ -11,6 +11,7 @@ import {
   isMoving,
   judgeMoney,
   judgeProgress,
+  judgeStock,
   judgeTold,
   type OrderRow,
   type PaymentRow,
@@ -21,7 +22,7 @@ const NAMES = {
   I1: "stock: on hand + sold = received, reserved = live reservations",
   I2: "money: captured − refunded = what each order comes to",
   I3: "orders: each reaches a final or a waiting state",
-  I4: "reservations: none outlives its time",
+  I4: "reservations: each agrees with its order, none outlives its time",
   I5: "events: each is told once",
 } as const;
 type Id = keyof typeof NAMES;
@@ -118,7 +119,6 @@ async function verifyStock(caller: Caller, findings: Findings): Promise<void> {
   try {
     const { checked, violations } = await ask();
     findings.count("I1", checked);
-    findings.count("I4", checked);
     await findings.addPersisting(violations, async () => (await ask()).violations);
   } catch (error) {
     findings.unasked(["I1", "I4"], "inventory", error);
@@ -168,6 +168,7 @@ async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {
       }
       findings.count("I2", rows.length);
       findings.count("I3", rows.length);
+      findings.count("I4", rows.length);
       findings.count("I5", rows.length);
       suspects.push(...(await judge(caller, rows, findings)));
       if (next === null || rows.length < orders.length) break;
@@ -185,7 +186,7 @@ async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {
     };
     await findings.addPersisting(suspects, again);
   } catch (error) {
-    findings.unasked(["I2", "I3", "I5"], "orders", error);
+    findings.unasked(["I2", "I3", "I4", "I5"], "orders", error);
   }
   if (moving > 0) findings.notes.push(`Orders under way: ${moving}.`);
 }
@@ -194,7 +195,10 @@ async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {
 async function judge(caller: Caller, rows: readonly OrderRow[], findings: Findings): Promise<Violation[]> {
   if (rows.length === 0) return [];
   const order_ids = rows.map(({ order_id }) => order_id);
-  const [payments, told] = await Promise.all([
+  const [stock, payments, told] = await Promise.all([
+    call(caller, "inventory.auditOrders", { order_ids }).catch((error: unknown) => {
+      findings.unasked(["I4"], "inventory", error);
+    }),
     call(caller, "payments.audit", { order_ids }).catch((error: unknown) => {
       findings.unasked(["I2"], "payments", error);
     }),
@@ -202,6 +206,7 @@ async function judge(caller: Caller, rows: readonly OrderRow[], findings: Findin
       findings.unasked(["I5"], "notifications", error);
     }),
   ]);
+  const stockOf = new Map<string, OrderStock>(stock?.map((row) => [row.order_id, row]));
   const paymentOf = new Map<string, PaymentRow>(payments?.orders.map((row) => [row.order_id, row]));
   const toldOf = Map.groupBy<string, ToldRow>(told ?? [], ({ order_id }) => order_id);
   const now = Date.now();
@@ -210,6 +215,7 @@ async function judge(caller: Caller, rows: readonly OrderRow[], findings: Findin
     ...rows.flatMap((order) => [
       ...(payments ? judgeMoney(order, paymentOf.get(order.order_id)) : []),
       ...judgeProgress(order),
+      ...(stock ? judgeStock(order, stockOf.get(order.order_id)) : []),
       ...(told ? judgeTold(order, toldOf.get(order.order_id) ?? [], now) : []),
     ]),
   ];

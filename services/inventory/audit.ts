@@ -1,5 +1,5 @@
 import type { Database } from "../../lib/stores/database.ts";
-import type { Violation } from "./inventory.contract.ts";
+import type { OrderStock, Violation } from "./inventory.contract.ts";
 
 /** Seconds that a reservation may outlive its `expires_at`: the time in which orders, which releases it, notices. */
 const GRACE = 60;
@@ -76,4 +76,15 @@ export async function audit(db: Database): Promise<{ checked: number; violations
     }
     return { checked: count?.levels ?? 0, violations };
   });
+}
+
+/** What each of these orders has of the stock, by its reservation, whatever the state of that. */
+export async function auditOrders(db: Database, orderIds: readonly string[]): Promise<OrderStock[]> {
+  return await db.rows<OrderStock>(
+    `SELECT order_id, state,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('product_id', product_id, 'quantity', quantity)
+          ORDER BY product_id), '[]') FROM inventory.reservation_items i WHERE i.order_id = r.order_id) AS items
+     FROM inventory.reservations r WHERE order_id = ANY($1)`,
+    [orderIds],
+  );
 }

@@ -35,6 +35,16 @@ export const Reservation = Obj({
 });
 export type Reservation = Static<typeof Reservation>;
 
+/** What an order has of the stock. Quantities as they are: who audits doubts them. */
+export const OrderStock = Obj({
+  order_id: Uuid(),
+  state: Reservation.properties.state,
+  items: Type.Array(Obj({ product_id: IntId(), quantity: Type.Integer() }), {
+    description: "in order of product",
+  }),
+});
+export type OrderStock = Static<typeof OrderStock>;
+
 export const Violation = Obj({
   invariant: Type.String(),
   message: Type.String(),
@@ -136,6 +146,14 @@ export const inventoryContract = contract("inventory", {
     permissions: ["service", "admin"],
     params: Obj({}),
     result: Obj({ checked: Type.Integer(), violations: Type.Array(Violation) }),
+    timeout: 60_000,
+  }),
+  auditOrders: action({
+    summary:
+      "What these orders have reserved or bought, for comparison; one without a reservation is left out",
+    permissions: ["service", "admin"],
+    params: Obj({ order_ids: Type.Array(Uuid(), { maxItems: 1000 }) }),
+    result: Type.Array(OrderStock),
     timeout: 60_000,
   }),
   ...jobActions,

@@ -7,7 +7,7 @@ import { jobHandlers } from "../../mixins/job-handlers.ts";
 import { jobs } from "../../mixins/jobs.ts";
 import { sql } from "../../mixins/sql.ts";
 import { announce } from "./announce.ts";
-import { audit } from "./audit.ts";
+import { audit, auditOrders } from "./audit.ts";
 import { inventoryContract } from "./inventory.contract.ts";
 import { defineModels } from "./inventory.model.ts";
 import type { Inventory } from "./inventory.ts";
@@ -96,6 +96,10 @@ export default defineService(inventoryContract)({
 
     async audit() {
       return await audit(this.db);
+    },
+
+    async auditOrders(ctx) {
+      return await auditOrders(this.db, ctx.params.order_ids);
     },
   },
 });

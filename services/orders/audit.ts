@@ -1,5 +1,6 @@
 import type { Database } from "../../lib/stores/database.ts";
 import { deadEventQueue, eventQueue } from "../../lib/stores/event-jobs.ts";
+import type { LineItem } from "../inventory/inventory.contract.ts";
 import type { OrderStatus } from "./order-state.ts";
 import { setGoingAt } from "./saga-figures.ts";
 
@@ -11,6 +12,7 @@ export interface AuditRow {
   total: number;
   refunded: number;
   paid: boolean;
+  items: LineItem[];
   saga: string | null;
   /** Since the saga was set going last. */
   saga_age_ms: number | null;
@@ -19,7 +21,7 @@ export interface AuditRow {
   telling: boolean;
 }
 
-/** A page of what I2 and I3 need to know of each order, by id. */
+/** A page of what I2 to I5 need to know of each order, by id. */
 export async function auditPage(
   db: Database,
   after: string | undefined,
@@ -27,6 +29,8 @@ export async function auditPage(
 ): Promise<{ orders: AuditRow[]; next: string | null }> {
   const orders = await db.rows<AuditRow>(
     `SELECT o.id AS order_id, o.number, o.status, o.total, o.refunded, o.payment_id IS NOT NULL AS paid,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('product_id', product_id, 'quantity', quantity)
+          ORDER BY product_id), '[]') FROM orders.items WHERE order_id = o.id) AS items,
        s.state AS saga,
        (extract(epoch FROM now() - ${setGoingAt("s")}) * 1000)::float8 AS saga_age_ms,
        CASE WHEN s.state = 'waiting' AND o.reserved_until < now()

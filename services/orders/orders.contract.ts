@@ -262,7 +262,7 @@ export const ordersContract = contract(
       }),
     }),
     audit: action({
-      summary: "What the invariants I2 and I3 need to know of each order, by page",
+      summary: "What the invariants I2 to I5 need to know of each order, by page",
       permissions: ["service", "admin"],
       params: Obj({ after: Type.Optional(Uuid()), limit: Type.Integer({ minimum: 1, maximum: 1000 }) }),
       result: Obj({
@@ -274,6 +274,7 @@ export const ordersContract = contract(
             total: Type.Integer(),
             refunded: Type.Integer(),
             paid: Type.Boolean(),
+            items: Type.Array(LineItem, { description: "in order of product" }),
             saga: Nullable(Type.String()),
             saga_age_ms: Nullable(Type.Integer()),
             overdue_ms: Nullable(

@@ -1,15 +1,22 @@
 import { newId } from "../../lib/ids.ts";
 import type { UndeliveredEvent } from "../../mixins/jobs.contract.ts";
 import type { OrderRow, PaymentRow, ToldRow } from "../../services/gateway/verify-rules.ts";
-import { inventoryContract, type Violation } from "../../services/inventory/inventory.contract.ts";
+import {
+  inventoryContract,
+  type OrderStock,
+  type Violation,
+} from "../../services/inventory/inventory.contract.ts";
 import { notificationsContract } from "../../services/notifications/notifications.contract.ts";
 import { ordersContract } from "../../services/orders/orders.contract.ts";
 import { paymentsContract } from "../../services/payments/payments.contract.ts";
 import { emptyQueues, fakeService } from "./fakes.ts";
 
+const ITEMS = [{ product_id: 7, quantity: 2 }];
+
 /** What the services of a made-up shop say when they are audited, to be changed at will. */
 export class FakeAudits {
   readonly orders = new Map<string, OrderRow>();
+  readonly reservations = new Map<string, OrderStock>();
   readonly payments = new Map<string, PaymentRow>();
   readonly told = new Map<string, ToldRow[]>();
   stock: { checked: number; violations: Violation[] } = { checked: 12, violations: [] };
@@ -20,13 +27,14 @@ export class FakeAudits {
   /** How often each action was asked. */
   readonly asked: Record<string, number> = {};
 
-  /** A confirmed, paid order; its customer was told. @returns its id */
+  /** A confirmed, paid order; its units are sold, its customer was told. @returns its id */
   order(fields: Partial<OrderRow> = {}): string {
     const order_id = fields.order_id ?? newId();
     const number = `MC-${String(this.orders.size + 1).padStart(6, "0")}`;
-    const sound = { status: "confirmed" as const, total: 2999, refunded: 0, paid: true };
+    const sound = { status: "confirmed" as const, total: 2999, refunded: 0, paid: true, items: ITEMS };
     const still = { saga: null, saga_age_ms: null, overdue_ms: null, telling: false };
     this.orders.set(order_id, { order_id, number, ...sound, ...still, ...fields });
+    this.reservations.set(order_id, { order_id, state: "committed", items: ITEMS });
     const captured = fields.total ?? 2999;
     this.payments.set(order_id, { order_id, captures: 1, captured, refunded: 0, processing: 0 });
     this.told.set(order_id, [{ order_id, type: "order.confirmed", count: 1 }]);
@@ -52,6 +60,11 @@ export class FakeAudits {
     if (order) this.orders.set(id, { ...order, ...fields });
   }
 
+  hold(id: string, state: OrderStock["state"]): void {
+    const reservation = this.reservations.get(id);
+    if (reservation) this.reservations.set(id, { ...reservation, state });
+  }
+
   pay(id: string, fields: Partial<PaymentRow>): void {
     const payment = this.payments.get(id);
     if (payment) this.payments.set(id, { ...payment, ...fields });
@@ -68,6 +81,10 @@ export class FakeAudits {
       audit: async () => {
         this.#ask("inventory.audit");
         return this.stock;
+      },
+      auditOrders: async (ctx) => {
+        this.#ask("inventory.auditOrders");
+        return ctx.params.order_ids.flatMap((id) => this.reservations.get(id) ?? []);
       },
     }),
     orders: fakeService(ordersContract, {

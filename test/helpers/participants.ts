@@ -84,6 +84,7 @@ export class FakeParticipants {
         setMany: notHere,
         adjust: notHere,
         audit: notHere,
+        auditOrders: notHere,
         undeliveredEvents: notHere,
         redriveEvents: notHere,
         queueFigures: notHere,

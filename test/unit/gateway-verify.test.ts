@@ -5,12 +5,19 @@ import {
   before,
   judgeMoney,
   judgeProgress,
+  judgeStock,
   judgeTold,
   type OrderRow,
   type PaymentRow,
 } from "../../services/gateway/verify-rules.ts";
+import type { OrderStock } from "../../services/inventory/inventory.contract.ts";
 
 const ID = v7({ msecs: 1_700_000_000_000 });
+
+const ITEMS = [
+  { product_id: 3, quantity: 1 },
+  { product_id: 7, quantity: 2 },
+];
 
 const order = (fields: Partial<OrderRow> = {}): OrderRow => ({
   order_id: ID,
@@ -19,6 +26,7 @@ const order = (fields: Partial<OrderRow> = {}): OrderRow => ({
   total: 2999,
   refunded: 0,
   paid: true,
+  items: ITEMS,
   saga: null,
   saga_age_ms: null,
   overdue_ms: null,
@@ -145,6 +153,41 @@ describe("I3, the progress of an order", () => {
     const found = judgeProgress(row);
     expect(found.map(({ invariant }) => invariant)).toEqual(expected ? ["I3"] : []);
     if (expected) expect(found[0]?.message).toMatch(expected);
+  });
+});
+
+describe("I4, the units of an order", () => {
+  const stock = (state: OrderStock["state"], items = ITEMS): OrderStock => ({ order_id: ID, state, items });
+  const pending = (saga: string) => order({ status: "pending", paid: false, saga });
+  const cancelled = order({ status: "cancelled" });
+  const CASES: [string, OrderRow, OrderStock | undefined, RegExp | undefined][] = [
+    ...(["confirmed", "processing", "shipped", "delivered", "refunded"] as const).flatMap(
+      (status): [string, OrderRow, OrderStock, RegExp | undefined][] => [
+        [`sold, and it is ${status}`, order({ status }), stock("committed"), undefined],
+        [`returned, and it is ${status}`, order({ status }), stock("returned"), /units are not sold/],
+      ],
+    ),
+    ["reserved for one that waits", pending("waiting"), stock("reserved"), undefined],
+    ["given back, and it waits", pending("waiting"), stock("released"), /pending and .* not reserved/],
+    ["sold, and it waits", pending("waiting"), stock("committed"), /pending and .* not reserved/],
+    ["none, of one cancelled", cancelled, undefined, undefined],
+    ["released, of one cancelled", cancelled, stock("released"), undefined],
+    ["returned, of one cancelled", cancelled, stock("returned"), undefined],
+    ["reserved, of one cancelled", cancelled, stock("reserved"), /still reserved/],
+    ["sold, of one cancelled", cancelled, stock("committed"), /still sold/],
+    ["none, of one confirmed", order(), undefined, /not sold/],
+    ["none", order(), stock("committed", []), /other units are sold than it has/],
+    ["fewer", order(), stock("committed", ITEMS.slice(0, 1)), /other units/],
+    ["more", order({ items: ITEMS.slice(1) }), stock("committed"), /other units/],
+    ["anywhere, while it moves", pending("running"), stock("committed"), undefined],
+    ["anywhere, while it is undone", pending("compensating"), stock("released"), undefined],
+    ["anywhere, of one parked", pending("parked"), stock("released"), undefined],
+  ];
+
+  it.each(CASES)("%s", (_name, row, found, expected) => {
+    const violations = judgeStock(row, found);
+    expect(violations.map(({ invariant }) => invariant)).toEqual(expected ? ["I4"] : []);
+    if (expected) expect(violations[0]?.message).toMatch(expected);
   });
 });
 
