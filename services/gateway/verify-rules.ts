@@ -37,16 +37,19 @@ export function isMoving(order: OrderRow): boolean {
   return MOVING.has(order.saga ?? "");
 }
 
-/** I2: at most one capture; captured less refunded is the total of a paid order, else nothing. */
+/** I2: at most one capture; captured less refunded is the total of a paid order, else nothing. Unpaid, an admin confirmed it. */
 export function judgeMoney(order: OrderRow, payment: PaymentRow | undefined): Violation[] {
   const { captures, captured, refunded } = payment ?? { captures: 0, captured: 0, refunded: 0 };
   if (captures > 1) return [violation("I2", order, `was captured ${captures} times`, { captures })];
   if (isMoving(order)) return [];
   const row = { captured, refunded_by_payments: refunded };
   if (UNPAID.has(order.status) || !order.paid) {
-    if (captured === refunded) return [];
-    const kept = toDecimal(captured - refunded).toFixed(2);
-    return [violation("I2", order, `is ${order.status} and ${kept} of it is kept`, row)];
+    if (captured !== refunded) {
+      const kept = toDecimal(captured - refunded).toFixed(2);
+      return [violation("I2", order, `is ${order.status} and ${kept} of it is kept`, row)];
+    }
+    if (order.paid || order.offline || !WAS_CONFIRMED.has(order.status)) return [];
+    return [violation("I2", order, `is ${order.status} without a payment, and no admin confirmed it`, row)];
   }
   if (captured !== order.total) {
     const [paid, total] = [captured, order.total].map((minor) => toDecimal(minor).toFixed(2));

@@ -12,6 +12,8 @@ export interface AuditRow {
   total: number;
   refunded: number;
   paid: boolean;
+  /** Confirmed by an admin without a payment through us. */
+  offline: boolean;
   items: LineItem[];
   saga: string | null;
   /** Since the saga was set going last. */
@@ -29,6 +31,8 @@ export async function auditPage(
 ): Promise<{ orders: AuditRow[]; next: string | null }> {
   const orders = await db.rows<AuditRow>(
     `SELECT o.id AS order_id, o.number, o.status, o.total, o.refunded, o.payment_id IS NOT NULL AS paid,
+       o.payment_id IS NULL AND EXISTS (SELECT 1 FROM orders.history
+         WHERE order_id = o.id AND to_status = 'confirmed' AND actor = 'admin') AS offline,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('product_id', product_id, 'quantity', quantity)
           ORDER BY product_id), '[]') FROM orders.items WHERE order_id = o.id) AS items,
        s.state AS saga,

@@ -274,6 +274,7 @@ export const ordersContract = contract(
             total: Type.Integer(),
             refunded: Type.Integer(),
             paid: Type.Boolean(),
+            offline: Type.Boolean({ description: "an admin confirmed it without a payment" }),
             items: Type.Array(LineItem, { description: "in order of product" }),
             saga: Nullable(Type.String()),
             saga_age_ms: Nullable(Type.Integer()),

@@ -31,7 +31,14 @@ export class FakeAudits {
   order(fields: Partial<OrderRow> = {}): string {
     const order_id = fields.order_id ?? newId();
     const number = `MC-${String(this.orders.size + 1).padStart(6, "0")}`;
-    const sound = { status: "confirmed" as const, total: 2999, refunded: 0, paid: true, items: ITEMS };
+    const sound = {
+      status: "confirmed" as const,
+      total: 2999,
+      refunded: 0,
+      paid: true,
+      offline: false,
+      items: ITEMS,
+    };
     const still = { saga: null, saga_age_ms: null, overdue_ms: null, telling: false };
     this.orders.set(order_id, { order_id, number, ...sound, ...still, ...fields });
     this.reservations.set(order_id, { order_id, state: "committed", items: ITEMS });

@@ -48,6 +48,13 @@ async function givenOrderThatIs(status: string): Promise<string> {
   return id;
 }
 
+/** A confirmed order without a payment, which an admin took on. @returns its id */
+async function givenOfflineOrder(): Promise<string> {
+  const id = await givenOrder({});
+  await move(id, "confirmed");
+  return id;
+}
+
 /** What verify finds about one order: `I4: Order … <what>`. */
 async function foundOf(id: string): Promise<string[]> {
   const report = await verifyShop({ broker: shop.broker, name: "test" }, 1);
@@ -92,5 +99,32 @@ describe("an order and its reservation", () => {
     const id = await givenOrderThatIs(status);
     await runSql(shop, sql, [id]);
     expect(await foundOf(id)).toEqual([`I4: Order MC-… ${found}.`]);
+  });
+});
+
+describe("an order without a payment", () => {
+  it("is in order when an admin confirmed it, whatever becomes of it", async () => {
+    const ids = [await givenOfflineOrder(), await givenOfflineOrder(), await givenOfflineOrder()];
+    await move(ids[1] ?? "", "cancelled");
+    for (const status of ["processing", "shipped", "refunded"]) await move(ids[2] ?? "", status);
+    expect(await Promise.all(ids.map(foundOf))).toEqual([[], [], []]);
+  });
+
+  const FAULTS: [what: string, status: string, sql: string][] = [
+    ["the customer", "confirmed", "UPDATE orders.history SET actor = 'customer' WHERE order_id = $1"],
+    ["nobody", "confirmed", "DELETE FROM orders.history WHERE order_id = $1 AND to_status = 'confirmed'"],
+    [
+      "the shop",
+      "processing",
+      "UPDATE orders.history SET actor = 'system' WHERE order_id = $1 AND to_status = 'confirmed'",
+    ],
+  ];
+  it.each(FAULTS)("is not, when %s confirmed it", async (_who, status, sql) => {
+    const id = await givenOfflineOrder();
+    if (status !== "confirmed") await move(id, status);
+    await runSql(shop, sql, [id]);
+    expect(await foundOf(id)).toEqual([
+      `I2: Order MC-… is ${status} without a payment, and no admin confirmed it.`,
+    ]);
   });
 });
