@@ -8,6 +8,9 @@ type Audit = ResultOf<typeof paymentsContract.actions.audit>;
 const MAX_VIOLATIONS = 100;
 const CAPTURED = "status IN ('captured', 'partially_refunded', 'refunded')";
 
+/** The sweep asks twice a minute: what it can't end for so long, as long as a saga tries, needs a person. */
+const TOO_LONG = "interval '1 hour'";
+
 /** What must never be found, each as the statement that finds it among the orders of `$1`. */
 const CHECKS: readonly { message: string; sql: string }[] = [
   {
@@ -66,6 +69,20 @@ const CHECKS: readonly { message: string; sql: string }[] = [
         AND NOT EXISTS (
           SELECT 1 FROM payments.payments p
           WHERE r.key = p.key || ':late' AND p.key = c.key AND p.status IN ('failed', 'voided'))`,
+  },
+  {
+    message: "A payment has had no outcome for over an hour",
+    sql: `
+      SELECT id AS payment_id, order_id, amount, requests, created_at AS since FROM payments.payments
+      WHERE order_id = ANY($1) AND status = 'processing' AND created_at < now() - ${TOO_LONG}`,
+  },
+  {
+    // One that failed begins anew in its row: it is as old as that.
+    message: "A refund has had no outcome for over an hour",
+    sql: `
+      SELECT r.id AS refund_id, p.id AS payment_id, p.order_id, r.amount, r.requests, r.updated_at AS since
+      FROM payments.refunds r JOIN payments.payments p ON p.id = r.payment_id
+      WHERE p.order_id = ANY($1) AND r.status = 'pending' AND r.updated_at < now() - ${TOO_LONG}`,
   },
 ];
 

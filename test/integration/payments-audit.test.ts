@@ -156,6 +156,54 @@ describe("violations", () => {
     ]);
   });
 
+  /** No sweep looks at them within the test, so that they stay as they are. */
+  const PENDING = `
+    WITH refund AS (
+      UPDATE payments.refunds SET status = 'pending', provider_ref = NULL, check_at = now() + interval '1 hour',
+        created_at = now() - interval '1 day', updated_at = now() - interval '<age> minutes'
+      WHERE payment_id = (SELECT id FROM payments.payments WHERE order_id = $1) RETURNING amount
+    )
+    UPDATE payments.payments SET status = 'captured', refunded = 0, refunding = (SELECT amount FROM refund)
+    WHERE order_id = $1`;
+  const PROCESSING = `
+    UPDATE payments.payments SET status = 'processing', provider_ref = NULL, check_at = now() + interval '1 hour',
+      created_at = now() - interval '<age> minutes', sent_at = now()
+    WHERE order_id = $1`;
+  const aged = (sql: string, minutes: number) => sql.replace("<age>", String(minutes));
+
+  test("a payment without an outcome, from an hour on", async () => {
+    const orderId = await givenCapture();
+    await run(aged(PROCESSING, 59), orderId);
+    expect(await audit(orderId)).toMatchObject({ orders: [{ processing: 1 }], violations: [] });
+    await run(aged(PROCESSING, 61), orderId);
+    expect(await audit(orderId)).toMatchObject({
+      violations: [
+        {
+          invariant: "I2",
+          message: "A payment has had no outcome for over an hour",
+          row: { order_id: orderId, amount: 2999, requests: 1 },
+        },
+      ],
+    });
+  });
+
+  test("a refund without an outcome, from an hour on", async () => {
+    const orderId = await givenCapture();
+    await shop.call("payments.cancelOrder", { order_id: orderId, reason: "x" });
+    await run(aged(PENDING, 59), orderId);
+    expect(await audit(orderId)).toMatchObject({ violations: [] });
+    await run(aged(PENDING, 61), orderId);
+    expect(await audit(orderId)).toMatchObject({
+      violations: [
+        {
+          invariant: "I2",
+          message: "A refund has had no outcome for over an hour",
+          row: { order_id: orderId, amount: 2999, requests: 1 },
+        },
+      ],
+    });
+  });
+
   test("are only those of the orders that were asked for", async () => {
     const orderId = await givenCapture();
     await run("UPDATE payments.payments SET refunding = 100 WHERE order_id = $1", orderId);
