@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import type { ResultOf } from "../../lib/contract.ts";
 import { madeAt } from "../../lib/ids.ts";
 import { toDecimal } from "../../lib/money.ts";
@@ -80,9 +79,9 @@ export function judgeProgress(order: OrderRow): Violation[] {
 export function judgeStock(order: OrderRow, stock: OrderStock | undefined): Violation[] {
   // Of a saga that gave up they may be anywhere, too: I3 tells of it.
   if (isMoving(order) || order.saga === "parked") return [];
-  const { status, items } = order;
+  const { status, units } = order;
   const found = stock?.state;
-  const row = { reservation: found ?? null, reserved_items: stock?.items ?? [] };
+  const row = { reservation: found ?? null, reserved_units: stock?.units ?? "" };
   if (status === "cancelled") {
     if (found !== "reserved" && found !== "committed") return [];
     return [violation("I4", order, `is cancelled and its units are still ${HELD_AS[found]}`, row)];
@@ -90,7 +89,7 @@ export function judgeStock(order: OrderRow, stock: OrderStock | undefined): Viol
   const wanted = WAS_CONFIRMED.has(status) ? "committed" : "reserved";
   const as = HELD_AS[wanted];
   if (found !== wanted) return [violation("I4", order, `is ${status} and its units are not ${as}`, row)];
-  if (isDeepStrictEqual(stock?.items, items)) return [];
+  if (stock?.units === units) return [];
   return [violation("I4", order, `is ${status} and other units are ${as} than it has`, row)];
 }
 

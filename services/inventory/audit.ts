@@ -82,8 +82,8 @@ export async function audit(db: Database): Promise<{ checked: number; violations
 export async function auditOrders(db: Database, orderIds: readonly string[]): Promise<OrderStock[]> {
   return await db.rows<OrderStock>(
     `SELECT order_id, state,
-       (SELECT coalesce(jsonb_agg(jsonb_build_object('product_id', product_id, 'quantity', quantity)
-          ORDER BY product_id), '[]') FROM inventory.reservation_items i WHERE i.order_id = r.order_id) AS items
+       coalesce((SELECT string_agg(product_id || '×' || quantity, ', ' ORDER BY product_id)
+         FROM inventory.reservation_items i WHERE i.order_id = r.order_id), '') AS units
      FROM inventory.reservations r WHERE order_id = ANY($1)`,
     [orderIds],
   );

@@ -35,12 +35,13 @@ export const Reservation = Obj({
 });
 export type Reservation = Static<typeof Reservation>;
 
-/** What an order has of the stock. Quantities as they are: who audits doubts them. */
+/** What an order has of the stock: short, since `verify` compares those of every order there is. */
 export const OrderStock = Obj({
   order_id: Uuid(),
   state: Reservation.properties.state,
-  items: Type.Array(Obj({ product_id: IntId(), quantity: Type.Integer() }), {
-    description: "in order of product",
+  units: Type.String({
+    description: "how many of which product, in order of product",
+    examples: ["7×2, 9×1"],
   }),
 });
 export type OrderStock = Static<typeof OrderStock>;

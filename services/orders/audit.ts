@@ -1,6 +1,5 @@
 import type { Database } from "../../lib/stores/database.ts";
 import { deadEventQueue, eventQueue } from "../../lib/stores/event-jobs.ts";
-import type { LineItem } from "../inventory/inventory.contract.ts";
 import type { OrderStatus } from "./order-state.ts";
 import { setGoingAt } from "./saga-figures.ts";
 
@@ -14,7 +13,8 @@ export interface AuditRow {
   paid: boolean;
   /** Confirmed by an admin without a payment through us. */
   offline: boolean;
-  items: LineItem[];
+  /** As `OrderStock` of inventory has them. */
+  units: string;
   saga: string | null;
   /** Since the saga was set going last. */
   saga_age_ms: number | null;
@@ -23,7 +23,10 @@ export interface AuditRow {
   telling: boolean;
 }
 
-/** A page of what I2 to I5 need to know of each order, by id. */
+/**
+ * A page of what I2 to I5 need to know of each order, by id. `offline` is no EXISTS: Postgres would read the whole
+ * history for each page, as if every order of the shop were asked for.
+ */
 export async function auditPage(
   db: Database,
   after: string | undefined,
@@ -31,10 +34,10 @@ export async function auditPage(
 ): Promise<{ orders: AuditRow[]; next: string | null }> {
   const orders = await db.rows<AuditRow>(
     `SELECT o.id AS order_id, o.number, o.status, o.total, o.refunded, o.payment_id IS NOT NULL AS paid,
-       o.payment_id IS NULL AND EXISTS (SELECT 1 FROM orders.history
-         WHERE order_id = o.id AND to_status = 'confirmed' AND actor = 'admin') AS offline,
-       (SELECT coalesce(jsonb_agg(jsonb_build_object('product_id', product_id, 'quantity', quantity)
-          ORDER BY product_id), '[]') FROM orders.items WHERE order_id = o.id) AS items,
+       o.payment_id IS NULL AND coalesce((SELECT true FROM orders.history
+         WHERE order_id = o.id AND to_status = 'confirmed' AND actor = 'admin' LIMIT 1), false) AS offline,
+       coalesce((SELECT string_agg(product_id || '×' || quantity, ', ' ORDER BY product_id)
+         FROM orders.items WHERE order_id = o.id), '') AS units,
        s.state AS saga,
        (extract(epoch FROM now() - ${setGoingAt("s")}) * 1000)::float8 AS saga_age_ms,
        CASE WHEN s.state = 'waiting' AND o.reserved_until < now()

@@ -28,7 +28,7 @@ import {
   Uuid,
 } from "../../lib/schema.ts";
 import { jobActions } from "../../mixins/jobs.contract.ts";
-import { LineItem } from "../inventory/inventory.contract.ts";
+import { LineItem, OrderStock } from "../inventory/inventory.contract.ts";
 import { PaymentMethod } from "../payments/payments.contract.ts";
 import { AddressInput } from "../users/users.contract.ts";
 import { ORDER_STATUSES } from "./order-state.ts";
@@ -275,7 +275,7 @@ export const ordersContract = contract(
             refunded: Type.Integer(),
             paid: Type.Boolean(),
             offline: Type.Boolean({ description: "an admin confirmed it without a payment" }),
-            items: Type.Array(LineItem, { description: "in order of product" }),
+            units: OrderStock.properties.units,
             saga: Nullable(Type.String()),
             saga_age_ms: Nullable(Type.Integer()),
             overdue_ms: Nullable(

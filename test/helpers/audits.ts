@@ -11,7 +11,7 @@ import { ordersContract } from "../../services/orders/orders.contract.ts";
 import { paymentsContract } from "../../services/payments/payments.contract.ts";
 import { emptyQueues, fakeService } from "./fakes.ts";
 
-const ITEMS = [{ product_id: 7, quantity: 2 }];
+const UNITS = "7×2";
 
 /** What the services of a made-up shop say when they are audited, to be changed at will. */
 export class FakeAudits {
@@ -37,11 +37,11 @@ export class FakeAudits {
       refunded: 0,
       paid: true,
       offline: false,
-      items: ITEMS,
+      units: UNITS,
     };
     const still = { saga: null, saga_age_ms: null, overdue_ms: null, telling: false };
     this.orders.set(order_id, { order_id, number, ...sound, ...still, ...fields });
-    this.reservations.set(order_id, { order_id, state: "committed", items: ITEMS });
+    this.reservations.set(order_id, { order_id, state: "committed", units: UNITS });
     const captured = fields.total ?? 2999;
     this.payments.set(order_id, { order_id, captures: 1, captured, refunded: 0, processing: 0 });
     this.told.set(order_id, [{ order_id, type: "order.confirmed", count: 1 }]);

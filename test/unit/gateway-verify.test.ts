@@ -14,10 +14,7 @@ import type { OrderStock } from "../../services/inventory/inventory.contract.ts"
 
 const ID = v7({ msecs: 1_700_000_000_000 });
 
-const ITEMS = [
-  { product_id: 3, quantity: 1 },
-  { product_id: 7, quantity: 2 },
-];
+const UNITS = "3×1, 7×2";
 
 const order = (fields: Partial<OrderRow> = {}): OrderRow => ({
   order_id: ID,
@@ -27,7 +24,7 @@ const order = (fields: Partial<OrderRow> = {}): OrderRow => ({
   refunded: 0,
   paid: true,
   offline: false,
-  items: ITEMS,
+  units: UNITS,
   saga: null,
   saga_age_ms: null,
   overdue_ms: null,
@@ -186,7 +183,7 @@ describe("I3, the progress of an order", () => {
 });
 
 describe("I4, the units of an order", () => {
-  const stock = (state: OrderStock["state"], items = ITEMS): OrderStock => ({ order_id: ID, state, items });
+  const stock = (state: OrderStock["state"], units = UNITS): OrderStock => ({ order_id: ID, state, units });
   const pending = (saga: string) => order({ status: "pending", paid: false, saga });
   const cancelled = order({ status: "cancelled" });
   const CASES: [string, OrderRow, OrderStock | undefined, RegExp | undefined][] = [
@@ -205,9 +202,9 @@ describe("I4, the units of an order", () => {
     ["reserved, of one cancelled", cancelled, stock("reserved"), /still reserved/],
     ["sold, of one cancelled", cancelled, stock("committed"), /still sold/],
     ["none, of one confirmed", order(), undefined, /not sold/],
-    ["none", order(), stock("committed", []), /other units are sold than it has/],
-    ["fewer", order(), stock("committed", ITEMS.slice(0, 1)), /other units/],
-    ["more", order({ items: ITEMS.slice(1) }), stock("committed"), /other units/],
+    ["none", order(), stock("committed", ""), /other units are sold than it has/],
+    ["fewer", order(), stock("committed", "3×1"), /other units/],
+    ["more", order({ units: "7×2" }), stock("committed"), /other units/],
     ["anywhere, while it moves", pending("running"), stock("committed"), undefined],
     ["anywhere, while it is undone", pending("compensating"), stock("released"), undefined],
     ["anywhere, of one parked", pending("parked"), stock("released"), undefined],
