@@ -1,4 +1,4 @@
-import { NotRefundable, RefundTooLarge } from "../../lib/errors.ts";
+import { NotRefundable, PaymentOutcomeUnknown, RefundTooLarge } from "../../lib/errors.ts";
 import type { EventData, EventEnvelope } from "../../lib/events.ts";
 import { newId } from "../../lib/ids.ts";
 import { toDecimal } from "../../lib/money.ts";
@@ -120,12 +120,17 @@ export class RefundStore {
   /**
    * The money has gone back. Written once, with its event, whoever is told of it how often; and also of one that was
    * taken for failed: the provider knows.
+   * @throws PaymentOutcomeUnknown: it can't be noted yet
    */
   async succeed(refund: RefundRow, providerRef: string): Promise<Refunded> {
     return await this.#db.transaction(async (tx) => {
       const before = await this.#lockPayment(refund.payment_id, tx);
       const known = await this.#get(refund.id, tx);
       if (known.status === "succeeded") return { refund: known, payment: before };
+      // Its sum was given free, and promised to another: one that the provider will refuse.
+      const promised = before.refunded + before.refunding;
+      if (known.status === "failed" && promised + known.amount > before.amount)
+        throw new PaymentOutcomeUnknown({});
       const succeeded = await this.#written(
         `UPDATE payments.refunds SET status = 'succeeded', provider_ref = $2, check_at = NULL, updated_at = now()
          WHERE id = $1 RETURNING *`,

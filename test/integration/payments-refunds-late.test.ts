@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { newId } from "../../lib/ids.ts";
 import type { PaymentProvider } from "../../services/payments/providers/provider.ts";
 import { adminToken, eventually, givenUser, type TestUser } from "../helpers/client.ts";
 import { startPayments, type UnreliableProvider } from "../helpers/payments.ts";
@@ -101,6 +102,31 @@ test("money that went back after a refusal of the same refund is noted as given 
   expect((await refund(id, { amount: 25, reason: "x" })).status).toBe(409);
   expect((await refund(id, { reason: "x" })).body).toMatchObject({ payment: { status: "refunded" } });
   expect(await givenBack(id)).toEqual({ times: 2, amount: 2999 });
+});
+
+test("where its sum was promised to another refund meanwhile, it is noted as soon as the provider has refused that", async () => {
+  const id = await givenPayment();
+  const [asked, noted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let other: ReturnType<typeof refund> | undefined;
+  provider.onNextRefund(async (request, signal) => {
+    await sweepSends(id, async () => refused);
+    await eventually(async () => (await statusOf(id)) === "failed");
+    provider.onNextRefund(async (whole, wholeSignal) => {
+      asked.resolve();
+      await noted.promise;
+      return await provider.real.refund(whole, wholeSignal);
+    });
+    other = refund(id, { reason: "the whole" });
+    await asked.promise;
+    return await provider.real.refund(request, signal);
+  });
+  const key = newId();
+  const unnoted = await refund(id, five, key);
+  noted.resolve();
+  expect(unnoted).toMatchObject({ status: 504, body: { code: "PAYMENT_OUTCOME_UNKNOWN" } });
+  expect(await other).toMatchObject({ status: 409, body: { code: "REFUND_REFUSED" } });
+  expect((await refund(id, five, key)).body).toMatchObject({ payment: { refunded_amount: 5 } });
+  expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
 });
 
 test("unavailable, said late to a request before a refusal, does not end what began anew after it", async () => {
