@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { newId } from "../../lib/ids.ts";
 import type { StockLevel } from "../../services/inventory/inventory.contract.ts";
 import { inSeconds, inventoryOf, one, runSql } from "../helpers/inventory.ts";
+import { keepJobs } from "../helpers/kept-jobs.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 
 let shop: Shop;
@@ -10,6 +11,7 @@ let stock: ReturnType<typeof inventoryOf>;
 beforeAll(async () => {
   shop = await startShop();
   stock = inventoryOf(shop);
+  await keepJobs(shop.databaseUrl);
 });
 afterAll(async () => {
   await shop.stop();
@@ -236,7 +238,7 @@ describe("stock.low", () => {
   async function published(product_id: number): Promise<{ available: number; threshold: number }[]> {
     const rows = await runSql<{ data: { available: number; threshold: number } }>(
       shop,
-      `SELECT data->'envelope'->'data' AS data FROM pgboss.job
+      `SELECT data->'envelope'->'data' AS data FROM kept_jobs
        WHERE name = 'events-notifications' AND data->'envelope'->>'event' = 'stock.low'
          AND data->'envelope'->'data'->>'product_id' = $1::text
        ORDER BY created_on`,

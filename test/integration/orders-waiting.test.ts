@@ -3,6 +3,7 @@ import { Client } from "pg";
 import { newId } from "../../lib/ids.ts";
 import { Database, type Tx } from "../../lib/stores/database.ts";
 import { eventually, givenUser, send, type TestUser } from "../helpers/client.ts";
+import { keepJobs } from "../helpers/kept-jobs.ts";
 import { driverDied, idOf, ordersOf, PAID, PENDING } from "../helpers/orders.ts";
 import { FakeParticipants } from "../helpers/participants.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
@@ -16,6 +17,7 @@ beforeAll(async () => {
   shop = await startShop({ replace: fakes.services() });
   db = new Client({ connectionString: shop.databaseUrl });
   await db.connect();
+  await keepJobs(shop.databaseUrl);
   user = await givenUser(shop);
 });
 afterAll(async () => {
@@ -251,8 +253,8 @@ describe("an order whose COMMIT got no answer", () => {
     expect([answer.status, answer.at("order", "status")]).toEqual([201, status]);
     const { rows } = await db.query(
       `SELECT s.last_error, (SELECT jsonb_agg(DISTINCT jsonb_build_array(e->>'event', e->>'event_id'))
-         FROM (SELECT data->'envelope' AS e FROM pgboss.job) j WHERE e->'data'->>'order_id' = s.order_id::text) AS told,
-         (SELECT count(*)::integer FROM pgboss.job WHERE name = 'orders-expiry' AND data->>'order_id' = s.order_id::text) AS expiries
+         FROM (SELECT data->'envelope' AS e FROM kept_jobs) j WHERE e->'data'->>'order_id' = s.order_id::text) AS told,
+         (SELECT count(*)::integer FROM kept_jobs WHERE name = 'orders-expiry' AND data->>'order_id' = s.order_id::text) AS expiries
        FROM orders.sagas s WHERE s.order_id = $1`,
       [idOf(answer)],
     );

@@ -6,6 +6,7 @@ import { newId } from "../../lib/ids.ts";
 import { isOutdated } from "../../services/users/passwords.ts";
 import { eventually } from "../helpers/client.ts";
 import { ADMIN } from "../helpers/env.ts";
+import { keepJobs } from "../helpers/kept-jobs.ts";
 import { createDatabase, type Shop, startShop } from "../helpers/shop.ts";
 
 /** Who was welcomed: the envelopes of user.registered. */
@@ -26,6 +27,7 @@ beforeAll(async () => {
   shop = await startShop({ replace: { notifications } });
   db = new pg.Client({ connectionString: shop.databaseUrl });
   await db.connect();
+  await keepJobs(shop.databaseUrl);
 });
 afterAll(async () => {
   await db.end();
@@ -57,7 +59,7 @@ describe("user.registered", () => {
     const made = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value.id] : []));
     expect(made).toHaveLength(1);
     const { rows } = await db.query(
-      "SELECT count(*)::int AS jobs FROM pgboss.job WHERE name = 'events-notifications' AND data->'envelope'->'data'->>'user_id' = $1",
+      "SELECT count(*)::int AS jobs FROM kept_jobs WHERE name = 'events-notifications' AND data->'envelope'->'data'->>'user_id' = $1",
       made,
     );
     expect(rows).toEqual([{ jobs: 1 }]);
