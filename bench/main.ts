@@ -85,6 +85,7 @@ async function onNodes(
         await startCluster(ground, `${service}_${copies}`, withCopies(service, copies), options.redis),
       );
     const { nodeCpu } = options;
+    // A layout names its copies last.
     const copied = shops.flatMap(({ pids }, index) => pids.slice(-1 - index));
     if (nodeCpu !== undefined) free = await confine(copied, nodeCpu);
     return await compareOn(shops);

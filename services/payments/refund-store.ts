@@ -108,15 +108,6 @@ export class RefundStore {
     return await this.#db.one<RefundRow>("SELECT * FROM payments.refunds WHERE key = $1", [key]);
   }
 
-  /** A refund as it is, with its payment. */
-  async get(id: string): Promise<Refunded> {
-    return await this.#db.transaction(async (tx) => {
-      const { payment_id } = await this.#get(id, tx);
-      const payment = await this.#lockPayment(payment_id, tx);
-      return { refund: await this.#get(id, tx), payment };
-    });
-  }
-
   /**
    * The money has gone back. Written once, with its event, whoever is told of it how often; and also of one that was
    * taken for failed: the provider knows.
@@ -158,9 +149,9 @@ export class RefundStore {
   /**
    * Nothing has gone back, and nothing will: gives the sum free, unless another request was sent after this one, which may
    * still succeed.
-   * @returns what the refund is now
+   * @returns the refund as it is now
    */
-  async fail(refund: RefundRow): Promise<RefundRow["status"]> {
+  async fail(refund: RefundRow): Promise<RefundRow> {
     return await this.#db.transaction(async (tx) => {
       await this.#lockPayment(refund.payment_id, tx);
       const failed = await this.#db.one<RefundRow>(
@@ -169,13 +160,13 @@ export class RefundStore {
         [refund.id, refund.requests],
         tx,
       );
-      if (!failed) return (await this.#get(refund.id, tx)).status;
+      if (!failed) return await this.#get(refund.id, tx);
       await this.#db.rows(
         "UPDATE payments.payments SET refunding = refunding - $2, updated_at = now() WHERE id = $1 RETURNING id",
         [refund.payment_id, failed.amount],
         tx,
       );
-      return failed.status;
+      return failed;
     });
   }
 

@@ -21,8 +21,8 @@ export async function refundPayment(
   payment: PaymentRow,
   wish: Omit<RefundWish, "paymentId">,
 ): Promise<Refunded> {
-  const request = await parts.refunds.begin({ ...wish, paymentId: payment.id });
-  return await sendRefund(parts, payment, request, deadlineFromNow());
+  const attempt = await parts.refunds.begin({ ...wish, paymentId: payment.id });
+  return await sendRefund(parts, payment, attempt, deadlineFromNow());
 }
 
 /** Sends a pending refund, as one who raised its number of requests. @throws as {@link refundPayment} */
@@ -32,7 +32,7 @@ export async function sendRefund(
   { refund, isFirst }: RefundAttempt,
   deadline: number,
 ): Promise<Refunded> {
-  if (refund.status === "succeeded") return { refund, payment: await parts.payments.get(payment.id) };
+  if (refund.status === "succeeded") return await succeeded(parts, refund);
   const result = await requestRefund(parts, payment, refund, deadline);
   await crashPoint("payments.refund.after");
   switch (result?.kind) {
@@ -51,14 +51,13 @@ export async function sendRefund(
 
 /** @throws failure, unless another request of this refund has done, or may still do, what this one was denied */
 async function endedWith(parts: PaymentsParts, refund: RefundRow, failure: Error): Promise<Refunded> {
-  switch (await parts.refunds.fail(refund)) {
-    case "failed":
-      throw failure;
-    case "pending":
-      throw new PaymentOutcomeUnknown({});
-    case "succeeded":
-      return await parts.refunds.get(refund.id);
-  }
+  const now = await parts.refunds.fail(refund);
+  if (now.status === "succeeded") return await succeeded(parts, now);
+  throw now.status === "failed" ? failure : new PaymentOutcomeUnknown({});
+}
+
+async function succeeded(parts: PaymentsParts, refund: RefundRow): Promise<Refunded> {
+  return { refund, payment: await parts.payments.get(refund.payment_id) };
 }
 
 /** @returns undefined if the provider says neither that it did it nor that it didn't */

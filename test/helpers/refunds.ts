@@ -42,6 +42,21 @@ export function refundsOf(desk: () => Desk) {
       return await send(shop, "GET", `/api/payments/${paymentId}`, undefined, { token: user.token });
     },
 
+    async cancel(paymentId: string) {
+      const { shop, user } = desk();
+      const payment = await send(shop, "GET", `/api/payments/${paymentId}`, undefined, { token: user.token });
+      const order_id = String(payment.at("payment", "order_id"));
+      return await shop.call("payments.cancelOrder", { order_id, reason: "x" });
+    },
+
+    /** The sweep looks at once at the refund of this payment. */
+    async checkIsDue(paymentId: string): Promise<void> {
+      await desk().provider.db.rows(
+        "UPDATE payments.refunds SET check_at = now() WHERE payment_id = $1 RETURNING id",
+        [paymentId],
+      );
+    },
+
     /** What the provider gave back of a payment: how often, and minor units in all. */
     async givenBack(paymentId: string) {
       return await desk().provider.db.one(

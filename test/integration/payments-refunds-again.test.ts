@@ -20,19 +20,12 @@ beforeAll(async () => {
 });
 afterAll(async () => await shop.stop());
 
-const { givenPayment, refund, get, givenBack } = refundsOf(() => ({ shop, provider, user, admin }));
-
-async function cancel(paymentId: string) {
-  const order_id = String((await get(paymentId)).at("payment", "order_id"));
-  return await shop.call("payments.cancelOrder", { order_id, reason: "x" });
-}
-
-/** The sweep looks at once at the refund of this payment. */
-async function checkIsDue(paymentId: string): Promise<void> {
-  await provider.db.rows("UPDATE payments.refunds SET check_at = now() WHERE payment_id = $1 RETURNING id", [
-    paymentId,
-  ]);
-}
+const { givenPayment, refund, get, cancel, checkIsDue, givenBack } = refundsOf(() => ({
+  shop,
+  provider,
+  user,
+  admin,
+}));
 
 const unavailable: PaymentProvider["refund"] = async () => ({ kind: "unavailable" });
 const noAnswer: PaymentProvider["refund"] = async () => {

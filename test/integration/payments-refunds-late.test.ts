@@ -20,25 +20,23 @@ beforeAll(async () => {
 });
 afterAll(async () => await shop.stop());
 
-const { givenPayment, refund, get, givenBack } = refundsOf(() => ({ shop, provider, user, admin }));
+const { givenPayment, refund, get, cancel, checkIsDue, givenBack } = refundsOf(() => ({
+  shop,
+  provider,
+  user,
+  admin,
+}));
 
 type Answer = Awaited<ReturnType<PaymentProvider["refund"]>>;
 const refused: Answer = { kind: "refused", reason: "disputed" };
 const five = { amount: 5, reason: "x" };
 
 const statusOf = async (paymentId: string) => (await get(paymentId)).at("refunds", 0, "status");
-const cancel = async (paymentId: string) =>
-  await shop.call("payments.cancelOrder", {
-    order_id: String((await get(paymentId)).at("payment", "order_id")),
-    reason: "x",
-  });
 
 /** Has the sweep send one more request of this payment's refund. */
 async function sweepSends(paymentId: string, behaviour?: PaymentProvider["refund"]): Promise<void> {
   if (behaviour) provider.onNextRefund(behaviour);
-  await provider.db.rows("UPDATE payments.refunds SET check_at = now() WHERE payment_id = $1 RETURNING id", [
-    paymentId,
-  ]);
+  await checkIsDue(paymentId);
 }
 
 describe("a refusal that comes late", () => {
