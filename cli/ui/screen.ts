@@ -22,11 +22,27 @@ export async function openScreen<P extends object>(
   { isWhole = false } = {},
 ): Promise<Screen<P>> {
   const { render, createElement, component } = await loadUi(io, load);
-  const instance = render(createElement(component, first), { ...inkOptions(io), alternateScreen: isWhole });
+  let shown = createElement(component, first);
+  const draw = () => render(shown, { ...inkOptions(io), alternateScreen: isWhole });
+  let instance = draw();
   io.terminal.isDrawn = true;
+  // Ctrl-Z: the frame is left, and after fg one is drawn below what the shell has written since.
+  const suspend = () => {
+    instance.unmount();
+    process.off("SIGTSTP", suspend);
+    // Here it stands until fg, or goes on at once where no shell could bring it back.
+    process.kill(process.pid, "SIGTSTP");
+    process.on("SIGTSTP", suspend);
+    instance = draw();
+  };
+  process.on("SIGTSTP", suspend);
   return {
-    show: (props) => instance.rerender(createElement(component, props)),
+    show(props) {
+      shown = createElement(component, props);
+      instance.rerender(shown);
+    },
     async end({ clear = false } = {}) {
+      process.off("SIGTSTP", suspend);
       if (clear) instance.rerender(null);
       instance.unmount();
       await instance.waitUntilExit();

@@ -31,3 +31,24 @@ import { hasTerminal, openTerminal } from "../helpers/terminal.ts";
     shop.close();
   }
 });
+
+(hasTerminal ? it : it.skip)("a screen left by Ctrl-Z goes on below what the shell wrote", async () => {
+  const terminal = openTerminal(
+    "health --watch --interval 1 --url http://127.0.0.1:1",
+    {},
+    { inShell: true },
+  );
+  try {
+    await terminal.shows(/DOWN/);
+    terminal.press("\u001a");
+    await terminal.shows(/DOWN[\s\S]*cli\/bin.js health[\s\S]*DOWN/);
+    const [stopped = "", back = ""] = terminal.raw().split("cli/bin.js health");
+    // The shell has its cursor, and no line of its is taken away.
+    expect(stopped.lastIndexOf("\u001b[?25h")).toBeGreaterThan(stopped.lastIndexOf("\u001b[?25l"));
+    expect(back.slice(0, back.indexOf("DOWN"))).not.toContain("\u001b[1A");
+    terminal.press("\u0003");
+    expect(await terminal.exited).toBe(1);
+  } finally {
+    terminal.close();
+  }
+});
