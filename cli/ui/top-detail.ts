@@ -21,17 +21,13 @@ export function TopDetail({ view, detail, width, height }: Props): ReactElement 
   const { list, key } = detail;
   if (list === "orders" || list === "sagas") {
     const isIt = sight !== undefined && key.startsWith(sight.order.id);
-    return h(
-      Box,
-      { height, overflow: "hidden" },
-      isIt ? h(OrderSight, { sight }) : h(Text, null, "Looking…"),
-    );
+    return h(Box, { flexShrink: 0 }, isIt ? h(OrderSight, { sight }) : h(Text, null, "Looking…"));
   }
   const found = snapshot && (list === "nodes" ? nodeFacts(snapshot, key) : serviceFacts(snapshot, key));
   if (!found) return h(Text, null, `${key} is gone.`);
   return h(
     Box,
-    { flexDirection: "column", height, overflow: "hidden" },
+    { flexDirection: "column", flexShrink: 0 },
     ...found.facts.map(([name, text]) =>
       h(
         Text,
@@ -117,7 +113,7 @@ const HELP: readonly [string, string][] = [
 export function TopHelp(): ReactElement {
   return h(
     Box,
-    { flexDirection: "column" },
+    { flexDirection: "column", flexShrink: 0 },
     ...HELP.map(([keys, text]) =>
       h(Text, { key: keys, wrap: "truncate" }, h(Text, { bold: true }, keys.padEnd(14)), text),
     ),

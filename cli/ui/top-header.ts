@@ -6,7 +6,9 @@ import { figure, LISTS } from "./top-lists.ts";
 import type { TopState } from "./top-state.ts";
 import type { TopView } from "./top-view.ts";
 
-export const HEADER_LINES = 8;
+/** Lines of the header: of a small terminal it leaves most to the lists. */
+export const headerLines = (rows: number) => (rows < 15 ? SHORT : 8);
+const SHORT = 3;
 
 const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red" } as const;
 
@@ -15,17 +17,34 @@ interface Props {
   trouble: TopView["trouble"];
   state: TopState<TopView>;
   width: number;
+  height: number;
   hasKeys: boolean;
 }
 
 /** What the shop does as a whole, and which lists there are. */
-export function TopHeader({ view, trouble, state, width, hasKeys }: Props): ReactElement {
+export function TopHeader(props: Props): ReactElement {
+  const { view, trouble, state, height, hasKeys } = props;
+  const { snapshot } = view;
+  const isShort = height === SHORT;
+  const last = isShort ? workText(view) : snapshot ? storesText(snapshot.stores) : " ";
+  return h(
+    Box,
+    { flexDirection: "column", height, flexShrink: 0 },
+    h(Title, { view, trouble, isPaused: state.frozen !== undefined }),
+    ...(isShort ? [] : [h(Figures, { key: "figures", ...props })]),
+    h(Text, { wrap: "truncate", ...(trouble ? { color: "red" } : {}) }, trouble ? trouble.message : last),
+    state.isTyping
+      ? h(Text, { wrap: "truncate" }, `Filter ${state.list}: `, h(Text, { color: "cyan" }, state.filter), "▏")
+      : h(Tabs, { state, hasKeys }),
+  );
+}
+
+function Figures({ view, width }: Props): ReactElement {
   const { snapshot, series } = view;
   const sales = snapshot?.sales;
   return h(
     Box,
-    { flexDirection: "column", height: HEADER_LINES, flexShrink: 0 },
-    h(Title, { view, trouble, isPaused: state.frozen !== undefined }),
+    { flexDirection: "column" },
     h(Spark, { ...{ name: "calls/s", width }, value: snapshot?.calls_per_s ?? null, values: series.calls }),
     h(Spark, {
       ...{ name: "orders/min", width },
@@ -39,12 +58,6 @@ export function TopHeader({ view, trouble, state, width, hasKeys }: Props): Reac
     }),
     h(Text, { wrap: "truncate" }, requestsText(view)),
     h(Text, { wrap: "truncate" }, workText(view)),
-    trouble
-      ? h(Text, { color: "red", wrap: "truncate" }, trouble.message)
-      : h(Text, { wrap: "truncate" }, snapshot ? storesText(snapshot.stores) : " "),
-    state.isTyping
-      ? h(Text, { wrap: "truncate" }, `Filter ${state.list}: `, h(Text, { color: "cyan" }, state.filter), "▏")
-      : h(Tabs, { state, hasKeys }),
   );
 }
 

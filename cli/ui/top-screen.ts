@@ -2,7 +2,7 @@ import { Box, type Key as InkKey, Text, useInput, useWindowSize } from "ink";
 import { createElement as h, type ReactElement, useEffect, useRef, useState } from "react";
 import { clean } from "../lib/output.ts";
 import { TopDetail, TopHelp } from "./top-detail.ts";
-import { HEADER_LINES, TopHeader } from "./top-header.ts";
+import { headerLines, TopHeader } from "./top-header.ts";
 import { arranged, partsOf } from "./top-layout.ts";
 import { ListView } from "./top-list-view.ts";
 import { type ListName, makeList, type Sources } from "./top-lists.ts";
@@ -55,11 +55,22 @@ export function TopScreen({ view, hasKeys, want, quit, size }: Props): ReactElem
 
   // A frame as high as the terminal would be drawn anew as a whole, and flicker.
   const height = rows - 1;
-  const body = { width: columns, height: height - HEADER_LINES };
+  const header = headerLines(rows);
+  const body = { width: columns, height: height - header };
+  // A list's header and one row of it.
+  if (body.height < 2) {
+    return h(
+      Text,
+      { wrap: "truncate" },
+      `Too small: top needs 6 lines. ${hasKeys ? "q quits" : "Ctrl-C ends"}`,
+    );
+  }
   return h(
     Box,
     { flexDirection: "column", width: columns, height, overflow: "hidden" },
-    h(TopHeader, { view: shown, trouble: view.trouble, state, width: columns, hasKeys }),
+    h(TopHeader, {
+      ...{ view: shown, trouble: view.trouble, state, width: columns, height: header, hasKeys },
+    }),
     state.isHelp
       ? h(TopHelp)
       : sources && detail

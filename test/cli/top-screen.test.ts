@@ -105,6 +105,34 @@ describe("the screen of top", () => {
     expect(lines.find((line) => line.includes("service  "))).toMatch(/circuits +errors$/);
   });
 
+  it("leaves lines for rows on a small terminal, and says where there is no room", () => {
+    const lines = open(aView(), { columns: 40, rows: 10 }).frame().split("\n");
+    expect(lines.slice(0, 5)).toEqual([
+      "HEALTHY  http://shop.example  nodes 3/3…",
+      "sagas 3, stuck 1, parked 1 · dead lette…",
+      "[1 services] 2 nodes  3 orders  4 sagas…",
+      expect.stringMatching(/^ {3}service 5\/10 +ready/),
+      expect.stringMatching(/^❯✓ gateway +1 of 1/),
+    ]);
+    expect(lines).toHaveLength(9);
+    const trouble = { message: "No shop answers.", since: "2026-11-20T10:00:05.000Z" };
+    expect(open({ ...aView(), trouble }, { columns: 40, rows: 10 }).frame()).toContain(
+      "\nNo shop answers.\n",
+    );
+    expect(open(aView(), { columns: 40, rows: 6 }).frame()).toMatch(/\n❯✓ gateway/);
+    const tiny = open(aView(), { columns: 40, rows: 5 }).frame();
+    expect(tiny).toBe("Too small: top needs 6 lines. q quits");
+  });
+
+  it("cuts what is too long for a small terminal", async () => {
+    const { press, shows } = open(aView(), { columns: 80, rows: 10 });
+    press("?");
+    await shows(/\nTab, 1 to 6 +the next list, or one by its number\n↑ ↓, j k +choose a row\n/);
+    press("2");
+    press(KEYS.enter);
+    await shows(/\nnode +edge, ready\nfailing +-\nversion +[\d.]+ on Node [\d.]+\n/);
+  });
+
   it("is sorted, filtered and paused by keys", async () => {
     const { press, shows, show, frame } = open(aView());
     press("sssr");
