@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
+import { EXIT } from "./errors.ts";
 import { cleanLines, clip } from "./output.ts";
 
 type Input = Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
@@ -78,14 +79,18 @@ export function finishing(io: Io): Io {
   return { ...io, signal: new AbortController().signal };
 }
 
-/** `head` and `less` may close the pipe before everything is written: that is their right, and no failure. */
+/**
+ * What becomes of output that nobody takes. `head` and `less` may close the pipe before everything is written: that is their
+ * right, and no failure; a full disk is one.
+ */
 export function allowClosedPipe({ stdout, stderr }: Pick<Streams, "stdout" | "stderr">): void {
-  const onClosed = (stream: Output, then: () => void) =>
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-      then();
-    });
-  onClosed(stdout, () => process.exit());
+  stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit();
+    stderr.write(
+      `Standard output can't be written (${error.code}).\nMake room there, or send it elsewhere.\n`,
+    );
+    process.exit(EXIT.failed);
+  });
   // What is only said is lost, and the work goes on.
-  onClosed(stderr, () => undefined);
+  stderr.on("error", () => undefined);
 }
