@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { createArchive } from "../backup/archive-writer.ts";
 import { passphraseOf } from "../backup/secrets.ts";
 import { takeBackup } from "../backup/take.ts";
-import { CliError, codeOf, EXIT, Misuse } from "../lib/errors.ts";
+import { EXIT, Misuse } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import { plural } from "../lib/output.ts";
 import { openMeter } from "../lib/progress.ts";
@@ -27,11 +27,7 @@ export async function backup(options: BackupOptions, io: Io): Promise<number> {
   const path = resolve(options.out ?? defaultName(new Date()));
   const stores = await openStores(io.env, { how: "beside" });
   try {
-    const archive = await createArchive(toStdout ? io.stdout : path).catch((error: unknown) => {
-      throw new CliError(`${path} can't be written (${codeOf(error)}).`, {
-        next: "Choose another place with --out.",
-      });
-    });
+    const archive = await createArchive(toStdout ? io.stdout : path);
     const meter = await openMeter(io, { unit: "row", json: options.json });
     const progress = (done: number) => meter.update(done);
     const manifest = await takeBackup(stores, archive, { passphrase, signal: io.signal, progress })

@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { constants, createGzip, createZstdCompress } from "node:zlib";
 import { pack as createPack } from "tar-stream";
+import { CliError, codeOf, messageOf } from "../lib/errors.ts";
 import { DIGEST, MANIFEST, type Manifest, type Section } from "./manifest.ts";
 
 /** Bytes of a part: what is held in memory of a table of any size. */
@@ -26,19 +27,29 @@ export interface ArchiveWriter {
 /**
  * Begins an archive: a tar, compressed by gzip if `path` ends with `gz`, else by zstd.
  * @param path a file, for its owner alone to read; or a stream
+ * @throws CliError where it can't be written, now or later
  */
 export async function createArchive(path: string | Writable): Promise<ArchiveWriter> {
+  const file = typeof path === "string" ? path : undefined;
+  const refuse = (error: unknown): never => {
+    const why = codeOf(error) ?? messageOf(error);
+    throw new CliError(`${file ?? "Standard output"} can't be written (${why}).`, {
+      next: "Choose another place with --out.",
+    });
+  };
+  // The draft takes this name at the end: when all was read, it would be told too late.
+  if (file !== undefined && (await isDirectory(file))) refuse({ code: "EISDIR" });
   // Its own, and new: neither another backup's under way, nor a file of somebody who may read it.
-  const draft = typeof path === "string" ? `${path}.${randomUUID().slice(0, 8)}.part` : undefined;
-  const file = draft === undefined ? undefined : await open(draft, "wx", 0o600);
-  const output = typeof path === "string" ? file?.createWriteStream({ flush: true }) : path;
+  const draft = file === undefined ? undefined : `${file}.${randomUUID().slice(0, 8)}.part`;
+  const handle = draft === undefined ? undefined : await open(draft, "wx", 0o600).catch(refuse);
+  const output = typeof path === "string" ? handle?.createWriteStream({ flush: true }) : path;
   if (!output) throw new Error("There is nowhere to write to.");
   const pack = createPack();
   const compressor =
-    typeof path === "string" && path.endsWith("gz")
+    file?.endsWith("gz") === true
       ? createGzip()
       : createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } });
-  const written = pipeline(pack, compressor, output, { end: typeof path === "string" });
+  const written = pipeline(pack, compressor, output, { end: file !== undefined }).catch(refuse);
   // Told to whoever writes next.
   let failure: unknown;
   written.catch((error: unknown) => {
@@ -54,8 +65,8 @@ export async function createArchive(path: string | Writable): Promise<ArchiveWri
         const entry = pack.entry({ name, size: content.length, mode: 0o600 }, (error) =>
           error ? reject(error) : resolve(),
         );
-        entry.end(content);
-      }),
+        entry.on("error", reject).end(content);
+      }).catch(refuse),
     ]);
   };
 
@@ -91,7 +102,7 @@ export async function createArchive(path: string | Writable): Promise<ArchiveWri
       await add(DIGEST, Buffer.from(`${createHash("sha256").update(text).digest("hex")}\n`));
       pack.finalize();
       await written;
-      if (typeof path === "string" && draft !== undefined) await rename(draft, path);
+      if (file !== undefined && draft !== undefined) await rename(draft, file).catch(refuse);
       return manifest;
     },
     async abort() {
@@ -100,6 +111,13 @@ export async function createArchive(path: string | Writable): Promise<ArchiveWri
       if (draft !== undefined) await rm(draft, { force: true });
     },
   };
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 function lines(chunk: Buffer): number {
