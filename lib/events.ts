@@ -1,4 +1,5 @@
 import Type, { type Static, type TObject } from "typebox";
+import { idOf, newId } from "./ids.ts";
 import { Minor } from "./money.ts";
 import { Currency, IntId, Nullable, Obj, Quantity, Timestamp, Uuid } from "./schema.ts";
 
@@ -90,6 +91,29 @@ const VISIBLE: { readonly [E in EventName]: readonly (keyof EventData<E>)[] } = 
 };
 
 const visible = new Map<string, readonly string[]>(Object.entries(VISIBLE));
+
+/** The field that names what an event happens to just once; null where it may happen again. */
+const ONCE_FOR: { readonly [E in EventName]: keyof EventData<E> | null } = {
+  "user.registered": "user_id",
+  "order.placed": "order_id",
+  "order.confirmed": "order_id",
+  "order.processing": "order_id",
+  "order.shipped": "order_id",
+  "order.delivered": "order_id",
+  "order.cancelled": "order_id",
+  "order.refunded": "order_id",
+  "payment.refunded": "refund_id",
+  "stock.low": null,
+};
+
+/**
+ * The id of an event: where it happens just once, the same whenever it is published. A shop that was restored from a backup does
+ * again what it had done since, and nobody is told twice.
+ */
+export function eventIdOf<E extends EventName>(event: E, data: EventData<E>): string {
+  const field = ONCE_FOR[event];
+  return field === null ? newId() : idOf(`${event} ${data[field]}`);
+}
 
 /** The data of an event as an operator may see it; nothing of an event that this version doesn't know. */
 export function visibleData(event: string, data: object): Record<string, unknown> {

@@ -1,8 +1,15 @@
-import { v7 } from "uuid";
+import { v5, v7 } from "uuid";
+
+const NAMED = "0197b0c4-6f0e-7cc1-9d5e-3c1b8d0f7a52";
 
 /** A UUIDv7: unique without asking anyone, and sorted by the time it was made. */
 export function newId(): string {
   return v7();
+}
+
+/** The id of what has a name that never changes: a UUIDv5, the same whenever it is asked for. */
+export function idOf(name: string): string {
+  return v5(name, NAMED);
 }
 
 /** When an id of {@link newId} was made, in ms since 1970: its first 48 bits. */

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ServiceBroker } from "moleculer";
-import type { EventData, EventName } from "../lib/events.ts";
+import { type EventData, type EventName, eventIdOf } from "../lib/events.ts";
 import { addCheck } from "../lib/health.ts";
-import { newId } from "../lib/ids.ts";
 import { beforeStop } from "../lib/lifecycle.ts";
 import { metricsOf } from "../lib/metrics.ts";
 import { configOf } from "../lib/runtime.ts";
@@ -54,7 +53,7 @@ export interface JobsThis {
 }
 
 function envelopeFor<E extends EventName>(event: E, data: EventData<E>): Delivery["envelope"] {
-  return { event_id: newId(), event, occurred_at: new Date().toISOString(), data };
+  return { event_id: eventIdOf(event, data), event, occurred_at: new Date().toISOString(), data };
 }
 
 /** The jobs that bring an event to its subscribers, for a statement of the publisher that puts them in itself. */

@@ -1,6 +1,6 @@
 import { NotRefundable, PaymentOutcomeUnknown, RefundTooLarge } from "../../lib/errors.ts";
 import type { EventData, EventEnvelope } from "../../lib/events.ts";
-import { newId } from "../../lib/ids.ts";
+import { idOf } from "../../lib/ids.ts";
 import { toDecimal } from "../../lib/money.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
 import type { JobsThis } from "../../mixins/jobs.ts";
@@ -79,7 +79,7 @@ export class RefundStore {
            SET amount = excluded.amount, status = 'pending', requests = known.requests + 1, check_at = ${LATER},
              updated_at = now()
          RETURNING *`,
-        [newId(), payment.id, wish.key, amount, wish.reason, wish.requestedBy],
+        [idOf(`refund ${wish.key}`), payment.id, wish.key, amount, wish.reason, wish.requestedBy],
         tx,
       );
       return { refund, isFirst: true };
