@@ -80,17 +80,18 @@ describe.each(["/auth/login", "/users/login"])("POST %s", (path) => {
 
 test("a login checks a password for an unknown email too: it costs the same argon2", async () => {
   const { password, email } = await givenUser(shop);
-  const time = async (pair: { email: string; password: string }) => {
-    const start = performance.now();
+  // CPU time, and the least of several: what the machine does beside is not in it, what the shop does only adds.
+  const costOf = async (pair: { email: string; password: string }) => {
+    const start = process.cpuUsage();
     await shop.call("users.checkPassword", pair);
-    return performance.now() - start;
+    const { user, system } = process.cpuUsage(start);
+    return user + system;
   };
-  // The least of several: what the machine does beside only adds.
   const known: number[] = [];
   const unknown: number[] = [];
   for (let n = 0; n < 5; n++) {
-    known.push(await time({ email, password: `${password}!` }));
-    unknown.push(await time({ email: newEmail(), password }));
+    known.push(await costOf({ email, password: `${password}!` }));
+    unknown.push(await costOf({ email: newEmail(), password }));
   }
   expect(Math.min(...unknown)).toBeGreaterThan(Math.min(...known) / 2);
   expect(Math.min(...known)).toBeGreaterThan(Math.min(...unknown) / 2);
