@@ -90,7 +90,10 @@ export function paymentsService({ makeProviders = providersOf, sweepEvery = 2_00
         if (!payment || (payment.user_id !== user.id && user.role !== "admin")) {
           throw new NotFound({ what: "payment", id });
         }
-        const refunds = await this.models.refunds.findAll({ where: { payment_id: id }, order: ["created_at", "id"] });
+        const refunds = await this.models.refunds.findAll({
+          where: { payment_id: id },
+          order: ["created_at", "id"],
+        });
         return {
           payment: paymentView(payment),
           refunds: refunds.map((refund) => refundView(refund, payment.currency)),
