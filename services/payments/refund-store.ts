@@ -10,7 +10,7 @@ import type { PaymentRow, RefundRow } from "./payments.model.ts";
 /** A refund that is wanted. */
 export interface RefundWish {
   paymentId: string;
-  /** What the provider knows it by. */
+  /** What the provider knows it by; a rest that begins anew with another sum has the sum added. */
   key: string;
   /** Integer minor units; undefined: all that is left. */
   amount: number | undefined;
@@ -49,23 +49,26 @@ export class RefundStore {
   }
 
   /**
-   * Begins a refund, or takes up the one under this key: one that failed begins anew.
+   * Begins a refund, or takes up the one under this key: one that failed begins anew. A key is of one sum for ever, so that
+   * whatever comes late under it is booked as what it was: a rest that has become another is another refund.
    * @returns it, pending and to be sent by the caller, or as it has succeeded
    * @throws NotRefundable, RefundTooLarge
    */
   async begin(wish: RefundWish): Promise<RefundAttempt> {
     return await this.#db.transaction(async (tx) => {
       const payment = await this.#lockPayment(wish.paymentId, tx);
-      const known = await this.#db.one<RefundRow>(
-        "SELECT * FROM payments.refunds WHERE key = $1",
-        [wish.key],
+      const known = await this.#db.rows<RefundRow>(
+        "SELECT * FROM payments.refunds WHERE payment_id = $1 AND starts_with(key, $2) ORDER BY created_at",
+        [payment.id, wish.key],
         tx,
       );
-      if (known?.status === "succeeded") return { refund: known, isFirst: false };
-      if (known?.status === "pending")
-        return { refund: await this.#nextRequest(known.id, tx), isFirst: false };
+      const live = known.find(({ status }) => status !== "failed");
+      if (live?.status === "succeeded") return { refund: live, isFirst: false };
+      if (live) return { refund: await this.#nextRequest(live.id, tx), isFirst: false };
 
       const amount = refundable(payment, wish);
+      const sameSum = known.find((refund) => refund.amount === amount);
+      const key = sameSum?.key ?? (known.length === 0 ? wish.key : `${wish.key}:${amount}`);
       await this.#db.rows(
         "UPDATE payments.payments SET refunding = refunding + $2, updated_at = now() WHERE id = $1 RETURNING id",
         [payment.id, amount],
@@ -76,10 +79,9 @@ export class RefundStore {
         `INSERT INTO payments.refunds AS known (id, payment_id, key, amount, reason, requested_by, check_at)
          VALUES ($1, $2, $3, $4, $5, $6, ${LATER})
          ON CONFLICT (key) DO UPDATE
-           SET amount = excluded.amount, status = 'pending', requests = known.requests + 1, check_at = ${LATER},
-             updated_at = now()
+           SET status = 'pending', requests = known.requests + 1, check_at = ${LATER}, updated_at = now()
          RETURNING *`,
-        [idOf(`refund ${wish.key}`), payment.id, wish.key, amount, wish.reason, wish.requestedBy],
+        [idOf(`refund ${key}`), payment.id, key, amount, wish.reason, wish.requestedBy],
         tx,
       );
       return { refund, isFirst: true };
@@ -90,6 +92,14 @@ export class RefundStore {
   async resumePending(paymentId: string): Promise<RefundAttempt[]> {
     return await this.#nextRequests(
       `UPDATE payments.refunds SET requests = requests + 1 WHERE payment_id = $1 AND status = 'pending' RETURNING *`,
+      [paymentId],
+    );
+  }
+
+  /** The refunds of a payment that are taken for failed. */
+  async failedOf(paymentId: string): Promise<RefundRow[]> {
+    return await this.#db.rows<RefundRow>(
+      "SELECT * FROM payments.refunds WHERE payment_id = $1 AND status = 'failed' ORDER BY created_at",
       [paymentId],
     );
   }

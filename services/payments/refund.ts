@@ -39,7 +39,7 @@ export async function sendRefund(
     case "refunded":
       return await parts.refunds.succeed(refund, result.ref);
     case "refused":
-      return await endedWith(parts, refund, new RefundRefused({ reason: result.reason }));
+      return await refused(parts, payment, refund, result.reason, deadline);
     case "unavailable":
       // Certain only of the first request: an earlier one without an answer may still succeed.
       if (!isFirst) throw new PaymentOutcomeUnknown({});
@@ -56,6 +56,30 @@ async function endedWith(parts: PaymentsParts, refund: RefundRow, failure: Error
   throw now.status === "failed" ? failure : new PaymentOutcomeUnknown({});
 }
 
+/**
+ * It may be refused because one that was taken for failed gave back after all: that is noted, and the caller asks again.
+ * @throws RefundRefused, PaymentOutcomeUnknown
+ */
+async function refused(
+  parts: PaymentsParts,
+  payment: PaymentRow,
+  refund: RefundRow,
+  reason: string,
+  deadline: number,
+): Promise<Refunded> {
+  try {
+    return await endedWith(parts, refund, new RefundRefused({ reason }));
+  } catch (failure) {
+    for (const failed of await parts.refunds.failedOf(payment.id)) {
+      const found = await lookUpRefund(parts, payment, failed.key, deadline);
+      if (found?.kind !== "refunded") continue;
+      await parts.refunds.succeed(failed, found.ref);
+      throw new PaymentOutcomeUnknown({});
+    }
+    throw failure;
+  }
+}
+
 async function succeeded(parts: PaymentsParts, refund: RefundRow): Promise<Refunded> {
   return { refund, payment: await parts.payments.get(refund.payment_id) };
 }
@@ -70,17 +94,27 @@ async function requestRefund(
   const provider = parts.providers.get(payment.provider);
   const { provider_ref: chargeRef, currency } = payment;
   if (chargeRef === null) throw new Error(`Payment ${payment.id} has nothing to refund`);
-  const unknown = (error: unknown) => {
-    parts.logger.warn("The outcome of a refund is unknown", {
-      payment: payment.id,
-      error: error instanceof Error ? error.name : "unknown",
-    });
-    return undefined;
-  };
   const answer = await ask(parts, deadline, (signal) =>
     provider.refund({ key, chargeRef, amount, currency }, signal),
-  ).catch(unknown);
-  return (
-    answer ?? (await ask(parts, deadline, (signal) => provider.lookupRefund(key, signal)).catch(unknown))
+  ).catch((error: unknown) => isUnknown(parts, payment, error));
+  return answer ?? (await lookUpRefund(parts, payment, key, deadline));
+}
+
+async function lookUpRefund(
+  parts: PaymentsParts,
+  payment: PaymentRow,
+  key: string,
+  deadline: number,
+): Promise<FinalRefund | undefined> {
+  const provider = parts.providers.get(payment.provider);
+  return await ask(parts, deadline, (signal) => provider.lookupRefund(key, signal)).catch((error: unknown) =>
+    isUnknown(parts, payment, error),
   );
+}
+
+function isUnknown(parts: PaymentsParts, payment: PaymentRow, error: unknown): undefined {
+  parts.logger.warn("The outcome of a refund is unknown", {
+    payment: payment.id,
+    error: error instanceof Error ? error.name : "unknown",
+  });
 }

@@ -49,11 +49,12 @@ export function refundsOf(desk: () => Desk) {
       return await shop.call("payments.cancelOrder", { order_id, reason: "x" });
     },
 
-    /** The sweep looks at once at the refund of this payment. */
-    async checkIsDue(paymentId: string): Promise<void> {
+    /** The sweep looks at once at the refunds of this payment, or at those of this many minor units. */
+    async checkIsDue(paymentId: string, amount?: number): Promise<void> {
       await desk().provider.db.rows(
-        "UPDATE payments.refunds SET check_at = now() WHERE payment_id = $1 RETURNING id",
-        [paymentId],
+        `UPDATE payments.refunds SET check_at = now()
+         WHERE payment_id = $1 AND amount = coalesce($2::integer, amount) RETURNING id`,
+        [paymentId, amount ?? null],
       );
     },
 

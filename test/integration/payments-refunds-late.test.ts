@@ -122,7 +122,7 @@ test("where its sum was promised to another refund meanwhile, it is noted as soo
   const unnoted = await refund(id, five, key);
   noted.resolve();
   expect(unnoted).toMatchObject({ status: 504, body: { code: "PAYMENT_OUTCOME_UNKNOWN" } });
-  expect(await other).toMatchObject({ status: 409, body: { code: "REFUND_REFUSED" } });
+  expect(await other).toMatchObject({ status: 504, body: { code: "PAYMENT_OUTCOME_UNKNOWN" } });
   expect((await refund(id, five, key)).body).toMatchObject({ payment: { refunded_amount: 5 } });
   expect(await givenBack(id)).toEqual({ times: 1, amount: 500 });
 });
@@ -142,10 +142,10 @@ test("unavailable, said late to a request before a refusal, does not end what be
   await eventually(async () => (await statusOf(id)) === "pending");
   // The second cancellation takes the refund up, is refused, and begins it anew.
   provider.onNextRefund(async () => {
-    provider.failNextRefundLookup();
     provider.onNextRefund(async (request, signal) => {
       isAnew.resolve();
       await firstEnded.promise;
+      provider.failNextRefundLookup();
       await provider.real.refund(request, signal);
       throw new Error("no answer");
     });
@@ -159,4 +159,58 @@ test("unavailable, said late to a request before a refusal, does not end what be
   await sweepSends(id);
   await eventually(async () => (await get(id)).at("payment", "status") === "refunded");
   expect(await givenBack(id)).toEqual({ times: 1, amount: 2999 });
+});
+
+test("the rest, begun anew with another sum, is booked as what the provider gave back", async () => {
+  const id = await givenPayment();
+  const [asked, told] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  provider.onNextRefund(async () => {
+    asked.resolve();
+    await told.promise;
+    return refused;
+  });
+  const other = refund(id, five);
+  await asked.promise;
+  // Of the rest, 24.99, the first request is not answered, and the second refused.
+  const key = newId();
+  const late: (() => ReturnType<PaymentProvider["refund"]>)[] = [];
+  provider.onNextRefund(async (request, signal) => {
+    late.push(() => provider.real.refund(request, signal));
+    throw new Error("no answer");
+  });
+  expect((await refund(id, { reason: "x" }, key)).status).toBe(504);
+  provider.onNextRefund(async () => refused);
+  await checkIsDue(id, 2499);
+  await eventually(async () => (await get(id)).at("refunds", 1, "status") === "failed");
+  told.resolve();
+  expect((await other).status).toBe(409);
+  // By now the rest is 29.99. The first request comes through before that is sent.
+  provider.onNextRefund(async (request, signal) => {
+    for (const send of late) await send();
+    return await provider.real.refund(request, signal);
+  });
+  expect((await refund(id, { reason: "x" }, key)).status).toBe(504);
+  expect(await givenBack(id)).toEqual({ times: 1, amount: 2499 });
+  expect((await refund(id, { reason: "x" }, key)).body).toMatchObject({
+    refund: { status: "succeeded", amount: 24.99 },
+    payment: { status: "partially_refunded", refunded_amount: 24.99 },
+  });
+  expect((await refund(id, { reason: "x" })).body).toMatchObject({ payment: { status: "refunded" } });
+  expect(await givenBack(id)).toEqual({ times: 2, amount: 2999 });
+});
+
+test("a cancelled order's money goes back in full, though one of its refunds gave back after its refusal", async () => {
+  const id = await givenPayment();
+  const late: (() => ReturnType<PaymentProvider["refund"]>)[] = [];
+  provider.onNextRefund(async (request, signal) => {
+    late.push(() => provider.real.refund(request, signal));
+    throw new Error("no answer");
+  });
+  expect((await refund(id, five)).status).toBe(504);
+  await sweepSends(id, async () => refused);
+  await eventually(async () => (await statusOf(id)) === "failed");
+  for (const send of late) await send();
+  await expect(cancel(id)).rejects.toMatchObject({ type: "PAYMENT_OUTCOME_UNKNOWN" });
+  expect(await cancel(id)).toMatchObject({ refunded: 2999 });
+  expect(await givenBack(id)).toEqual({ times: 2, amount: 2999 });
 });
