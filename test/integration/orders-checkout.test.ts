@@ -180,6 +180,9 @@ describe("an idempotency key", () => {
     const theirs = await keyed(PAID, key, stranger.token);
     expect(theirs.status).toBe(201);
     expect(idOf(theirs)).not.toBe(idOf(mine));
+    // Nor when both send it again.
+    expect(idOf(await keyed(PAID, key))).toBe(idOf(mine));
+    expect(idOf(await keyed(PAID, key, stranger.token))).toBe(idOf(theirs));
   });
 
   it("makes one order and one charge of 50 equal submits at once", async () => {

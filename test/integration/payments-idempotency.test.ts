@@ -70,6 +70,21 @@ describe("run", () => {
     });
   });
 
+  test("gives the answer again when the lease has long run out", async () => {
+    const asked = request();
+    const first = await keys.run(asked, async () => ({ n: 1 }));
+    await expireLease(asked);
+    expect(await keys.run(asked, async () => ({ n: 2 }))).toEqual({ ...first, replayed: true });
+  });
+
+  test("gives each user, and each thing that is asked for, its own answer under one key", async () => {
+    const asked = request();
+    const others = [asked, { ...asked, scope: "others" }, { ...asked, userId: newId() }];
+    for (const [n, other] of others.entries()) await keys.run(other, async () => ({ n }));
+    for (const [n, other] of others.entries())
+      expect((await keys.run(other, async () => ({}))).answer).toEqual({ kind: "result", result: { n } });
+  });
+
   test.each([
     ["an unknown outcome", new Error("lost")],
     ["a store that is away", new Unavailable({ retry_after: 1 })],
