@@ -106,6 +106,25 @@ export function judgeTold(order: OrderRow, told: readonly ToldRow[], now: number
   return repeated;
 }
 
+/** I2 and I4: what was captured, and what is held or sold, is so of an order that exists. @param known the orders asked for */
+export function judgeStrays(
+  known: ReadonlySet<string>,
+  payments: readonly PaymentRow[],
+  stock: readonly OrderStock[],
+): Violation[] {
+  const isStray = ({ order_id }: { order_id: string }) => !known.has(order_id);
+  return [
+    ...payments.filter(isStray).map((row) => {
+      const message = `An order that does not exist captured ${toDecimal(row.captured).toFixed(2)}.`;
+      return { invariant: "I2", message, row };
+    }),
+    ...stock.filter(isStray).map((row) => {
+      const message = `An order that does not exist has units ${row.state === "committed" ? "sold" : "reserved"}.`;
+      return { invariant: "I4", message, row };
+    }),
+  ];
+}
+
 function violation(invariant: string, order: OrderRow, what: string, row: object): Violation {
   return { invariant, message: `Order ${order.number} ${what}.`, row: { ...order, ...row } };
 }

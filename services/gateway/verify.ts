@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { MAX, NIL } from "uuid";
 import { type Caller, call } from "../../lib/call.ts";
 import { failureCode } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
@@ -12,6 +13,7 @@ import {
   judgeMoney,
   judgeProgress,
   judgeStock,
+  judgeStrays,
   judgeTold,
   type OrderRow,
   type PaymentRow,
@@ -157,6 +159,7 @@ async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {
   // Orders made from now on have larger ids: a busy shop is not chased for ever.
   const end = newId();
   const suspects: Violation[] = [];
+  const strays: Violation[] = [];
   let moving = 0;
   try {
     for (let after: string | undefined; ; ) {
@@ -170,31 +173,47 @@ async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {
       findings.count("I3", rows.length);
       findings.count("I4", rows.length);
       findings.count("I5", rows.length);
-      suspects.push(...(await judge(caller, rows, findings)));
+      // With the ids around them, so that none can lie between two pages.
+      const around = [
+        after ?? NIL,
+        ...orders.map(({ order_id }) => order_id),
+        ...(next === null ? [MAX] : []),
+      ];
+      const judged = await judge(caller, rows, findings, around);
+      suspects.push(...judged.suspects);
+      strays.push(...judged.strays);
       if (next === null || rows.length < orders.length) break;
       after = next;
     }
-    const again = async (left: readonly Violation[]) => {
-      const ids = new Set(
-        left.flatMap(({ row }) => (typeof row.order_id === "string" ? [row.order_id] : [])),
-      );
-      const rows = await readOrders(caller, [...ids].sort());
+    await findings.addPersisting(suspects, async (left) => {
+      const rows = await readOrders(caller, left);
       const still: Violation[] = [];
       for (let start = 0; start < rows.length; start += PAGE)
-        still.push(...(await judge(caller, rows.slice(start, start + PAGE), findings)));
+        still.push(...(await judge(caller, rows.slice(start, start + PAGE), findings)).suspects);
       return still;
-    };
-    await findings.addPersisting(suspects, again);
+    });
+    // An order is written before anything is held or captured for it: that it was not seen may be no more than haste.
+    await findings.addPersisting(strays, async (left) => {
+      const there = new Set((await readOrders(caller, left)).map(({ order_id }) => order_id));
+      return left.filter(({ row }) => !there.has(String(row.order_id)));
+    });
   } catch (error) {
     findings.unasked(["I2", "I3", "I4", "I5"], "orders", error);
   }
   if (moving > 0) findings.notes.push(`Orders under way: ${moving}.`);
 }
 
-/** What looks wrong with these orders, right now. */
-async function judge(caller: Caller, rows: readonly OrderRow[], findings: Findings): Promise<Violation[]> {
-  if (rows.length === 0) return [];
-  const order_ids = rows.map(({ order_id }) => order_id);
+/**
+ * What looks wrong with these orders, right now; and, where `around` has all ids of orders there are between its first
+ * and its last, which are missing.
+ */
+async function judge(
+  caller: Caller,
+  rows: readonly OrderRow[],
+  findings: Findings,
+  around?: readonly string[],
+): Promise<{ suspects: Violation[]; strays: Violation[] }> {
+  const order_ids = around ? [...around] : rows.map(({ order_id }) => order_id);
   const [stock, payments, told] = await Promise.all([
     call(caller, "inventory.auditOrders", { order_ids }).catch((error: unknown) => {
       findings.unasked(["I4"], "inventory", error);
@@ -210,8 +229,9 @@ async function judge(caller: Caller, rows: readonly OrderRow[], findings: Findin
   const paymentOf = new Map<string, PaymentRow>(payments?.orders.map((row) => [row.order_id, row]));
   const toldOf = Map.groupBy<string, ToldRow>(told ?? [], ({ order_id }) => order_id);
   const now = Date.now();
-  return [
-    ...(payments?.violations ?? []),
+  const own = new Set<unknown>(rows.map(({ order_id }) => order_id));
+  const suspects = [
+    ...(payments?.violations ?? []).filter(({ row }) => own.has(row.order_id)),
     ...rows.flatMap((order) => [
       ...(payments ? judgeMoney(order, paymentOf.get(order.order_id)) : []),
       ...judgeProgress(order),
@@ -219,15 +239,19 @@ async function judge(caller: Caller, rows: readonly OrderRow[], findings: Findin
       ...(told ? judgeTold(order, toldOf.get(order.order_id) ?? [], now) : []),
     ]),
   ];
+  const strays = around ? judgeStrays(new Set(around), payments?.orders ?? [], stock ?? []) : [];
+  return { suspects, strays };
 }
 
 /**
- * The rows of these orders alone: of a few each as a page of one; of many the pages that they are on, so that a shop where
- * everything looks wrong is read once more and not order by order.
- * @param ids in order
+ * The rows of the orders that these are about: of a few each as a page of one; of many the pages that they are on, so
+ * that a shop where everything looks wrong is read once more and not order by order.
  */
-async function readOrders(caller: Caller, ids: readonly string[]): Promise<OrderRow[]> {
-  const wanted = new Set(ids);
+async function readOrders(caller: Caller, about: readonly Violation[]): Promise<OrderRow[]> {
+  const wanted = new Set(
+    about.flatMap(({ row }) => (typeof row.order_id === "string" ? [row.order_id] : [])),
+  );
+  const ids = [...wanted].sort();
   const limit = ids.length > FEW ? PAGE : 1;
   const rows: OrderRow[] = [];
   let passed = "";

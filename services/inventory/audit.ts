@@ -78,13 +78,24 @@ export async function audit(db: Database): Promise<{ checked: number; violations
   });
 }
 
-/** What each of these orders has of the stock, by its reservation, whatever the state of that. */
+/**
+ * What each of these orders has of the stock, by its reservation, whatever the state of that. Orders that hold or bought
+ * units and whose ids lie between these are told of too: where these are a page of all orders, no such order may exist.
+ */
 export async function auditOrders(db: Database, orderIds: readonly string[]): Promise<OrderStock[]> {
+  const inOrder = orderIds.toSorted();
   return await db.rows<OrderStock>(
     `SELECT order_id, state,
        coalesce((SELECT string_agg(product_id || '×' || quantity, ', ' ORDER BY product_id)
          FROM inventory.reservation_items i WHERE i.order_id = r.order_id), '') AS units
-     FROM inventory.reservations r WHERE order_id = ANY($1)`,
-    [orderIds],
+     FROM (
+       SELECT order_id, state FROM inventory.reservations WHERE order_id = ANY($1)
+       UNION ALL (
+         SELECT order_id, state FROM inventory.reservations b
+         WHERE order_id BETWEEN $2 AND $3 AND state IN ('reserved', 'committed')
+           AND NOT EXISTS (SELECT 1 FROM unnest($1::uuid[]) AS asked (id) WHERE asked.id = b.order_id)
+         ORDER BY order_id LIMIT ${MAX_VIOLATIONS})
+     ) AS r`,
+    [orderIds, inOrder.at(0) ?? null, inOrder.at(-1) ?? null],
   );
 }

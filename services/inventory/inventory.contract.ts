@@ -151,7 +151,7 @@ export const inventoryContract = contract("inventory", {
   }),
   auditOrders: action({
     summary:
-      "What these orders have reserved or bought, for comparison; one without a reservation is left out",
+      "What these orders have reserved or bought, and up to 100 between them that weren't asked for; one without a reservation is left out",
     permissions: ["service", "admin"],
     params: Obj({ order_ids: Type.Array(Uuid(), { maxItems: 1000 }) }),
     result: Type.Array(OrderStock),

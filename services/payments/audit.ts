@@ -88,18 +88,26 @@ const CHECKS: readonly { message: string; sql: string }[] = [
 
 /**
  * What each of these orders captured and gave back, and every row of theirs that breaks I2, in our books or between
- * ours and the sandbox's. Amounts are integer minor units.
+ * ours and the sandbox's. Amounts are integer minor units. Orders that captured something and whose ids lie between these
+ * are told of too: where these are a page of all orders, no such order may exist.
  */
 export async function audit(db: Database, orderIds: readonly string[]): Promise<Audit> {
+  const inOrder = orderIds.toSorted();
   const orders = await db.rows<Audit["orders"][number]>(
     `SELECT o.id AS order_id,
             count(p.id) FILTER (WHERE ${CAPTURED})::int AS captures,
             coalesce(sum(p.amount) FILTER (WHERE ${CAPTURED}), 0)::float8 AS captured,
             coalesce(sum(p.refunded), 0)::float8 AS refunded,
             count(p.id) FILTER (WHERE p.status = 'processing')::int AS processing
-     FROM unnest($1::uuid[]) AS o (id) LEFT JOIN payments.payments p ON p.order_id = o.id
+     FROM (
+       SELECT unnest($1::uuid[]) UNION ALL (
+         SELECT order_id FROM payments.payments
+         WHERE order_id BETWEEN $2 AND $3 AND ${CAPTURED}
+           AND NOT EXISTS (SELECT 1 FROM unnest($1::uuid[]) AS asked (id) WHERE asked.id = order_id)
+         ORDER BY order_id LIMIT ${MAX_VIOLATIONS})
+     ) AS o (id) LEFT JOIN payments.payments p ON p.order_id = o.id
      GROUP BY o.id ORDER BY o.id`,
-    [orderIds],
+    [orderIds, inOrder.at(0) ?? null, inOrder.at(-1) ?? null],
   );
   const violations: Audit["violations"] = [];
   for (const { message, sql } of CHECKS) {

@@ -171,7 +171,7 @@ export const paymentsContract = contract("payments", {
   }),
   audit: action({
     summary:
-      "Rows that break I2 inside payments, by page; and what each order captured and refunded, for comparison",
+      "Rows that break I2 inside payments, by page; and what each order captured and refunded, for comparison, with up to 100 between them that weren't asked for",
     permissions: ["service", "admin"],
     params: Obj({ order_ids: Type.Array(Uuid(), { maxItems: 1000 }) }),
     result: Obj({

@@ -91,7 +91,7 @@ export class FakeAudits {
       },
       auditOrders: async (ctx) => {
         this.#ask("inventory.auditOrders");
-        return ctx.params.order_ids.flatMap((id) => this.reservations.get(id) ?? []);
+        return between(this.reservations, ctx.params.order_ids);
       },
     }),
     orders: fakeService(ordersContract, {
@@ -115,7 +115,7 @@ export class FakeAudits {
         this.#ask("payments.audit");
         const { order_ids } = ctx.params;
         return {
-          orders: order_ids.flatMap((id) => this.payments.get(id) ?? []),
+          orders: between(this.payments, order_ids),
           violations: this.paymentViolations.filter(({ row }) => order_ids.includes(String(row.order_id))),
         };
       },
@@ -127,4 +127,14 @@ export class FakeAudits {
       },
     }),
   };
+}
+
+/** The rows of these orders, and up to 100 between them, as the services have it. */
+function between<R extends { order_id: string }>(rows: ReadonlyMap<string, R>, orderIds: string[]): R[] {
+  const asked = new Set(orderIds);
+  const [first = "", last = ""] = [orderIds.toSorted().at(0), orderIds.toSorted().at(-1)];
+  const others = [...rows.values()]
+    .filter(({ order_id: id }) => first <= id && id <= last && !asked.has(id))
+    .sort((a, b) => (a.order_id < b.order_id ? -1 : 1));
+  return [...orderIds.flatMap((id) => rows.get(id) ?? []), ...others.slice(0, 100)];
 }

@@ -78,7 +78,7 @@ describe("a shop in order", () => {
 
   it("may be empty", async () => {
     expect((await verify()).ok).toBe(true);
-    expect(audits.asked["payments.audit"]).toBe(0);
+    expect(audits.asked["payments.audit"]).toBe(1);
   });
 
   it("may go on selling: what is ordered meanwhile is for the next time", async () => {
@@ -126,6 +126,13 @@ describe("what breaks an invariant", () => {
     expect(audits.asked).toMatchObject({ "orders.audit": 12, "notifications.audit": 12 });
   });
 
+  it("once where a page ends and the next begins", async () => {
+    for (let i = 0; i < 501; i++) audits.order();
+    const order_id = [...audits.orders.keys()].sort()[499];
+    audits.paymentViolations = [{ invariant: "I2", message: "captured more than once", row: { order_id } }];
+    expect(found(await verify())).toEqual(["I2: captured more than once"]);
+  });
+
   it("in few of many orders: those alone are asked about again", async () => {
     for (let i = 0; i < 1201; i++) audits.order();
     const [first = "", second = ""] = [...audits.orders.keys()].sort().slice(600);
@@ -133,6 +140,18 @@ describe("what breaks an invariant", () => {
     audits.pay(second, { captured: 2 });
     expect(found(await verify())).toHaveLength(2);
     expect(audits.asked["orders.audit"]).toBe(3 + 3 * 2);
+  });
+
+  it("I2 and I4, of orders that do not exist: wherever they would be, beside the pages of those that do", async () => {
+    for (let i = 0; i < 1201; i++) audits.order();
+    const ids = [...audits.orders.keys()].sort();
+    const gone = [0, 499, 500, 501, 1200].map((n) => ids[n] ?? "");
+    for (const id of gone) audits.orders.delete(id);
+    const report = await verify();
+    for (const invariant of [report.invariants[1], report.invariants[3]])
+      expect(invariant?.violations.map(({ row }) => row.order_id)).toEqual(gone);
+    audits.orders.clear();
+    expect((await verify()).invariants.map(({ ok }) => ok)).toEqual([true, false, true, false, true]);
   });
 
   it("I3, and a parked order is a note too", async () => {
@@ -224,6 +243,16 @@ describe("two snapshots that are not of one moment", () => {
       }
     };
     expect((await verify()).ok).toBe(true);
+  });
+
+  it("are no violation, if an order was placed between the two", async () => {
+    audits.order();
+    audits.before["payments.audit"] = () => {
+      audits.before = {};
+      audits.order();
+    };
+    expect((await verify()).ok).toBe(true);
+    expect(audits.asked["orders.audit"]).toBe(2);
   });
 
   it("are taken again of stock and of events, too", async () => {

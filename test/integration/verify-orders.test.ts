@@ -102,6 +102,31 @@ describe("an order and its reservation", () => {
   });
 });
 
+describe("an order that does not exist", () => {
+  const GONE = "DELETE FROM orders.orders WHERE id = $1";
+  const CAPTURED = "I2: An order that does not exist captured 149.95.";
+  const has = (what: string) => `I4: An order that does not exist has units ${what}.`;
+
+  it.each([
+    ["confirmed", [CAPTURED, has("sold")]],
+    ["refunded", [CAPTURED, has("sold")]],
+    ["pending", [has("reserved")]],
+    ["cancelled", [CAPTURED]],
+  ])("and was %s, had a sale: before others, between them and after them", async (status, found) => {
+    const gone = await givenOrderThatIs(status);
+    if (status !== "pending") await givenOrderThatIs("confirmed");
+    await runSql(shop, GONE, [gone]);
+    expect(await foundOf(gone)).toEqual(found);
+  });
+
+  it("had none, if it was never paid and its units came back", async () => {
+    const gone = await givenOrder({});
+    await move(gone, "cancelled");
+    await runSql(shop, GONE, [gone]);
+    expect(await foundOf(gone)).toEqual([]);
+  });
+});
+
 describe("an order without a payment", () => {
   it("is in order when an admin confirmed it, whatever becomes of it", async () => {
     const ids = [await givenOfflineOrder(), await givenOfflineOrder(), await givenOfflineOrder()];
