@@ -4,7 +4,8 @@ import type { SagaContext } from "./saga-context.ts";
 
 /**
  * What follows when an order has been cancelled or refunded: the money goes back, then the goods. The order's status
- * has changed already, in the transaction that began this saga, so nothing can ship in between; there is no way back.
+ * has changed already, in the transaction that began this saga, so nothing can ship in between; there is no way back. If
+ * a provider refuses the refund it is asked again, at last when an operator redrives the saga.
  */
 
 const refund: Step<SagaContext> = {
@@ -32,9 +33,5 @@ export const closingSaga: SagaDefinition<SagaContext> = {
   steps: [refund, giveBack],
   async finished({ sagas, saga }) {
     await sagas.finish(saga);
-  },
-  /** Neither participant refuses these; if one should, an operator has to look. */
-  async undone(_context, refusal) {
-    throw new Error(`${refusal.step} was refused: ${refusal.message}`);
   },
 };

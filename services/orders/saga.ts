@@ -8,7 +8,8 @@ import { isDefinite, type ShopError } from "../../lib/errors.ts";
  *
  * - A step says `done`, `refused` (definitely nothing happened: what was done is undone in reverse), or `wait`.
  * - A step that throws anything but a definite failure leaves its outcome *unknown*. Unknown is asked again under the
- *   same key, here a few times and then by the job, and never compensated.
+ *   same key, here a few times and then by the job, and never compensated. So is what must be done: an undo, and every
+ *   step where there is no way back, whatever it throws.
  * - Steps are idempotent at their participants, so forward progress needs no write of its own: a new driver starts at
  *   the first step again and is told what was answered before. Written down are the pivot, the decision to compensate,
  *   and the end.
@@ -40,8 +41,8 @@ export interface Refusal {
 export interface SagaDefinition<C> {
   kind: string;
   steps: readonly Step<C>[];
-  /** Ends an undone saga: one local transaction. */
-  undone(context: C, refusal: Refusal): Promise<void>;
+  /** Ends an undone saga: one local transaction. Without it there is no way back: a refused step is asked again. */
+  undone?(context: C, refusal: Refusal): Promise<void>;
   /** Ends a finished one: one local transaction. */
   finished(context: C): Promise<void>;
   /** May turn a refusal into waiting (a declined card on an order that can still be paid). */
@@ -109,7 +110,7 @@ export async function drive<C>(
       try {
         return await work();
       } catch (error) {
-        if (error instanceof LeaseLost || isDefinite(error)) throw error;
+        if (error instanceof LeaseLost) throw error;
         asked++;
         options.onAnswer?.(step, "unknown");
         await journal.unknown(step, error);
@@ -120,12 +121,14 @@ export async function drive<C>(
     }
   };
 
-  if (journal.refusal) return await undo(saga, context, journal.refusal, true, ask, options.onAnswer);
+  if (journal.refusal && saga.undone) {
+    return await undo(saga, context, journal.refusal, true, ask, options.onAnswer);
+  }
 
   const start = journal.resumeAt === undefined ? 0 : indexOf(saga, journal.resumeAt);
   for (const step of saga.steps.slice(start)) {
     await crashPoint(`${saga.kind}.${step.name}.before`);
-    const outcome = await ask(step.name, () => attemptStep(step, context));
+    const outcome = await ask(step.name, () => attemptStep(saga, step, context));
     options.onAnswer?.(step.name, outcome.kind === "refused" ? "refused" : "ok");
     await crashPoint(`${saga.kind}.${step.name}.after`);
     if (outcome.kind === "wait") return { kind: "waiting" };
@@ -141,12 +144,12 @@ export async function drive<C>(
   return { kind: "finished" };
 }
 
-/** A participant's definite failure is an answer like any other. */
-async function attemptStep<C>(step: Step<C>, context: C): Promise<Outcome> {
+/** A participant's definite failure is an answer like any other, where there is a way back. */
+async function attemptStep<C>(saga: SagaDefinition<C>, step: Step<C>, context: C): Promise<Outcome> {
   try {
     return await step.run(context);
   } catch (error) {
-    if (isDefinite(error)) return refused(error);
+    if (saga.undone && isDefinite(error)) return refused(error);
     throw error;
   }
 }
@@ -171,7 +174,7 @@ async function undo<C>(
     onAnswer?.(`undo ${step.name}`, "ok");
     await crashPoint(`${saga.kind}.${step.name}.undo.after`);
   }
-  await saga.undone(context, refusal);
+  await saga.undone?.(context, refusal);
   return { kind: "undone", refusal };
 }
 

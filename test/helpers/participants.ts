@@ -1,5 +1,5 @@
 import type { ParamsOf } from "../../lib/contract.ts";
-import { InsufficientStock, ReservationReleased } from "../../lib/errors.ts";
+import { InsufficientStock, RefundRefused, ReservationReleased } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import { defineService, type ServiceFactory } from "../../lib/service.ts";
 import { cartContract } from "../../services/cart/cart.contract.ts";
@@ -12,7 +12,9 @@ export type Fault =
   /** It never arrives. */
   | "lost"
   /** It is done, but its answer never arrives. */
-  | "unanswered";
+  | "unanswered"
+  /** The payment provider refuses it, and it is not done. */
+  | "refused";
 
 const notHere = async (): Promise<never> => {
   throw new Error("This fake does not do that.");
@@ -62,6 +64,7 @@ export class FakeParticipants {
     await this.#held.get(action);
     const fault = this.faults.get(action)?.shift();
     if (fault === "lost") throw new Error("the network lost the request");
+    if (fault === "refused") throw new RefundRefused({ reason: "disputed" });
     const answer = effect();
     if (fault === "unanswered") throw new Error("the network lost the answer");
     return answer;

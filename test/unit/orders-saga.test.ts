@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { InsufficientStock, OrderInProgress, PaymentDeclined } from "../../lib/errors.ts";
+import { InsufficientStock, OrderInProgress, PaymentDeclined, RefundRefused } from "../../lib/errors.ts";
 import {
   done,
   drive,
@@ -167,6 +167,34 @@ describe("compensation", () => {
       refusal: { code: "PAYMENT_DECLINED" },
     });
     expect(commands).toEqual(["reserve", "charge"]);
+  });
+});
+
+describe("what must be done", () => {
+  it("is asked again where it was refused: an undo", async () => {
+    const { saga, commands, journal } = scripted({
+      charge: [declined()],
+      "undo charge": [new RefundRefused({ reason: "disputed" })],
+    });
+    await drive(saga, null, journal(), { retryDelays: [0] });
+    expect(commands.slice(-4)).toEqual([
+      "unknown: undo charge",
+      "undo charge",
+      "undo reserve",
+      "undone: PAYMENT_DECLINED",
+    ]);
+  });
+
+  it("is asked again where it was refused: a step of a saga without a way back, whatever was written down before", async () => {
+    const refusedTwice = () => [1, 2].map(() => new RefundRefused({ reason: "disputed" }));
+    const { saga, commands, journal } = scripted({ charge: refusedTwice() });
+    const { undone: _undone, ...oneWay } = saga;
+    const refusal = { step: "charge", code: "REFUND_REFUSED", status: 409, message: "refused", data: {} };
+    const again = journal({ refusal, isFirstRun: false });
+    await expect(drive(oneWay, null, again, { retryDelays: [0] })).rejects.toThrow(SagaUnresolved);
+    const twice = ["charge", "unknown: charge", "charge", "unknown: charge"];
+    expect(commands).toEqual(["reserve", ...twice]);
+    expect(await drive(oneWay, null, again, noRetry)).toEqual({ kind: "finished" });
   });
 });
 
