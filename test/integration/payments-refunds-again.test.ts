@@ -82,6 +82,8 @@ describe("a provider that can't be reached", () => {
     provider.onNextRefund(unavailable);
     expect((await refund(id, { reason: "x" }, key)).status).toBe(503);
     await refund(id, { amount: 5, reason: "x" });
+    provider.onNextRefund(noAnswer);
+    expect((await refund(id, { reason: "x" }, key)).status).toBe(504);
     expect((await refund(id, { reason: "x" }, key)).body).toMatchObject({
       refund: { amount: 24.99 },
       payment: { status: "refunded", refunded_amount: 29.99 },
