@@ -105,6 +105,30 @@ describe("unknown outcomes", () => {
     expect(audit.violations).toEqual([]);
   });
 
+  test("a late capture whose refund is refused is looked at again, until the money is back", async () => {
+    const request = charging();
+    const { provider } = charges;
+    provider.onCharge(request.order_id, async () => ({ kind: "unavailable" }));
+    expect(await charges.charge(request)).toMatchObject({ outcome: "unavailable" });
+    const { key, order_id: orderId, amount, currency, payment_method: paymentMethod } = request;
+    await provider.real.charge({ key, orderId, amount, currency, paymentMethod }, never);
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    provider.onNextRefund(async () => {
+      resolve();
+      return { kind: "refused", reason: "disputed" };
+    });
+    await charges.checkIsDue(orderId);
+    await asked;
+    expect(await charges.books(orderId)).toEqual({ charges: 1, captured: 2999, refunded: 0 });
+    await eventually(async () => {
+      await provider.db.rows(
+        "UPDATE payments.payments SET check_at = now() WHERE order_id = $1 AND check_at IS NOT NULL RETURNING id",
+        [orderId],
+      );
+      return (await charges.books(orderId))?.refunded === 2999;
+    });
+  });
+
   test("what nobody asks about any more is ended by the sweep", async () => {
     const captured = charging();
     const never = charging();
