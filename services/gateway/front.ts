@@ -115,7 +115,7 @@ export function front({ broker, config, router, limits, pages, http, log }: Fron
 }
 
 /** HEAD is GET without its body. */
-export function effectiveMethod(req: IncomingMessage): string {
+export function effectiveMethod(req: Pick<IncomingMessage, "method">): string {
   return req.method === "HEAD" ? "GET" : (req.method ?? "");
 }
 

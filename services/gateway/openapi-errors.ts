@@ -19,9 +19,11 @@ const MEANING: Readonly<Record<number, string>> = {
 };
 
 /** The failures any request of this kind may meet, whatever its action. */
-function generalCodes(route: RestRoute, hasBody: boolean): [number, string][] {
+function generalCodes(route: RestRoute): [number, string][] {
   const { method, spec, pathParams, action } = route;
-  const takesParams = Object.keys(spec.params.properties).length > 0;
+  // A body is read wherever one may be sent, also of a route that takes none.
+  const readsBody = method !== "GET";
+  const isProbe = isAnonymous(route) && action.startsWith("gateway.");
   const isPublic = spec.permissions.includes("public");
   const isGuarded = !isPublic && !spec.permissions.includes("user");
   const codes: [boolean, number, string][] = [
@@ -30,13 +32,14 @@ function generalCodes(route: RestRoute, hasBody: boolean): [number, string][] {
     [!isAnonymous(route), 401, "INVALID_TOKEN"],
     [isGuarded, 403, "FORBIDDEN"],
     [pathParams.length > 0, 404, "NOT_FOUND"],
-    [hasBody && spec.stream === undefined, 413, "PAYLOAD_TOO_LARGE"],
-    [hasBody, 415, "UNSUPPORTED_MEDIA_TYPE"],
-    [takesParams || method !== "GET", 422, "VALIDATION_FAILED"],
+    [readsBody && spec.stream === undefined, 413, "PAYLOAD_TOO_LARGE"],
+    [readsBody, 415, "UNSUPPORTED_MEDIA_TYPE"],
+    [true, 422, "VALIDATION_FAILED"],
     [rateClassOf(route) !== "none", 429, "RATE_LIMITED"],
     [true, 500, "INTERNAL_ERROR"],
-    [!action.startsWith("gateway."), 503, "SERVICE_UNAVAILABLE"],
-    [!action.startsWith("gateway."), 504, "TIMEOUT"],
+    // Probes ask nobody; the gateway's other routes ask who calls.
+    [!isProbe, 503, "SERVICE_UNAVAILABLE"],
+    [!isProbe, 504, "TIMEOUT"],
   ];
   return codes.filter(([applies]) => applies).map(([, status, code]) => [status, code]);
 }
@@ -46,8 +49,8 @@ export class ErrorResponses {
   readonly shared: { [name: string]: JsonObject } = {};
 
   /** By status: the general ones and those the contract names. */
-  of(route: RestRoute, hasBody: boolean): { [status: string]: JsonObject } {
-    const general = generalCodes(route, hasBody);
+  of(route: RestRoute): { [status: string]: JsonObject } {
+    const general = generalCodes(route);
     const own = (route.spec.errors ?? []).map(({ status, code }): [number, string] => [status, code]);
     const statuses = [...new Set([...general, ...own].map(([status]) => status))].sort((a, b) => a - b);
     return Object.fromEntries(

@@ -128,7 +128,7 @@ function operation(route: RestRoute, { components, errors, taken }: Builder): Js
     security: securityOf(route),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body ? { requestBody: body } : {}),
-    responses: { ...success(route, components), ...errors.of(route, body !== undefined) },
+    responses: { ...success(route, components), ...errors.of(route) },
   };
 }
 

@@ -10,9 +10,11 @@ import {
   InvalidTransition,
   OrderInProgress,
   OrderNotPayable,
+  OrderOutcomeUnknown,
   PaymentDeclined,
   PaymentProviderUnavailable,
   ProductUnavailable,
+  ReservationReleased,
 } from "../../lib/errors.ts";
 import { envelopeOf } from "../../lib/events.ts";
 import {
@@ -131,6 +133,9 @@ export const ordersContract = contract(
         PaymentDeclined,
         InvalidPaymentMethod,
         PaymentProviderUnavailable,
+        OrderInProgress,
+        OrderNotPayable,
+        OrderOutcomeUnknown,
         IdempotencyInProgress,
         IdempotencyMismatch,
       ],
@@ -172,7 +177,7 @@ export const ordersContract = contract(
       permissions: ["admin"],
       params: Obj({ id: Uuid(), status: OrderStatus, reason: Type.Optional(Text(500)) }),
       result: Order,
-      errors: [InvalidTransition, OrderInProgress],
+      errors: [InvalidTransition, OrderInProgress, OrderNotPayable, ReservationReleased, OrderOutcomeUnknown],
       timeout: 15_000,
     }),
     listAll: action({
@@ -209,6 +214,8 @@ export const ordersContract = contract(
       errors: [
         OrderNotPayable,
         OrderInProgress,
+        ReservationReleased,
+        OrderOutcomeUnknown,
         PaymentDeclined,
         InvalidPaymentMethod,
         PaymentProviderUnavailable,

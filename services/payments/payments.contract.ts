@@ -15,6 +15,7 @@ import {
   PaymentProviderUnavailable,
   RefundRefused,
   RefundTooLarge,
+  ReservationReleased,
 } from "../../lib/errors.ts";
 import { Amount, Minor } from "../../lib/money.ts";
 import { Currency, Matching, Nullable, Obj, Text, Timestamp, Uuid } from "../../lib/schema.ts";
@@ -86,6 +87,7 @@ export const paymentsContract = contract("payments", {
       InvalidPaymentMethod,
       OrderNotPayable,
       OrderInProgress,
+      ReservationReleased,
       OrderOutcomeUnknown,
       PaymentProviderUnavailable,
       IdempotencyInProgress,
@@ -141,7 +143,7 @@ export const paymentsContract = contract("payments", {
       headers: Type.Record(Type.String(), Type.String()),
     }),
     result: Obj({ received: Type.Literal(true) }),
-    errors: [InvalidSignature],
+    errors: [InvalidSignature, PaymentProviderUnavailable],
     idempotent: true,
   }),
   charge: action({

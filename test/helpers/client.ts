@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { assertDeclared } from "./declared.ts";
 import { ADMIN } from "./env.ts";
 import type { Shop } from "./shop.ts";
 
@@ -43,6 +44,7 @@ export async function send(
   const text = await response.text();
   const isJson = (response.headers.get("content-type") ?? "").startsWith("application/json");
   const parsed: { [key: string]: Json } = text !== "" && isJson ? JSON.parse(text) : {};
+  assertDeclared(method, path, response.status, parsed.code);
   return {
     status: response.status,
     headers: response.headers,

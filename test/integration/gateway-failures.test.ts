@@ -25,9 +25,9 @@ beforeAll(async () => {
         },
       }),
       cart: fakeService(cartContract, {
-        get: async (ctx) => {
+        addItem: async (ctx) => {
           ctx.meta.$responseHeaders = { "X-Cart-Token": "given-with-the-failure" };
-          throw new NotFound({ what: "cart" });
+          throw new NotFound({ what: "product", id: 1 });
         },
       }),
       notifications: fakeService(notificationsContract, {}),
@@ -133,7 +133,7 @@ describe("a failure that was meant", () => {
   });
 
   it("keeps the headers that the action gave it", async () => {
-    const answer = await send(shop, "GET", "/api/cart");
+    const answer = await send(shop, "POST", "/api/cart/items", { product_id: 1 });
     expect([answer.status, answer.headers.get("x-cart-token")]).toEqual([404, "given-with-the-failure"]);
   });
 });
@@ -145,5 +145,12 @@ describe("a service that nobody offers", () => {
     const answer = await send(shop, "POST", "/api/analytics/events", { type: "page_view" });
     expect([answer.status, answer.body.code]).toEqual([503, "SERVICE_UNAVAILABLE"]);
     expect(answer.headers.get("retry-after")).toBe("1");
+  });
+
+  it("keeps the gateway itself from telling an admin from others", async () => {
+    const { token } = people.add("admin");
+    await shop.broker.destroyService(shop.broker.getLocalService("auth"));
+    const answer = await send(shop, "GET", "/api/admin/status", undefined, { token });
+    expect([answer.status, answer.body.code]).toEqual([503, "SERVICE_UNAVAILABLE"]);
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { InvalidCredentials } from "../../lib/errors.ts";
+import { InvalidCredentials, InvalidToken } from "../../lib/errors.ts";
 import { authContract, type Principal } from "../../services/auth/auth.contract.ts";
 import { ordersContract } from "../../services/orders/orders.contract.ts";
 import { productsContract } from "../../services/products/products.contract.ts";
@@ -19,7 +19,7 @@ const replace = {
       return USERS.includes(token) ? { id: token, role: "customer", session_id: token } : null;
     },
     refresh: async () => {
-      throw new InvalidCredentials({});
+      throw new InvalidToken({});
     },
     login: async (ctx) => {
       guesses += 1;
