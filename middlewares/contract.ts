@@ -31,10 +31,42 @@ function validatorOf(key: string, schema: ActionSpec["params"] | ActionSpec["res
 
 /** Each thing that is wrong with a value, at the path of the property it is about. */
 export function violationsOf(validator: Validator, value: unknown): Violation[] {
-  const errors = validator.Errors(value);
-  // What each of several schemas says is more than that none of them fits.
-  const inner = errors.filter(({ keyword }) => keyword !== "anyOf");
-  return (inner.length > 0 ? inner : errors).flatMap(violationsOfError).slice(0, 20);
+  let errors = validator.Errors(value);
+  for (const choice of errors.filter(({ keyword }) => keyword === "anyOf"))
+    errors = ofItsKind(errors, choice);
+  return errors.flatMap(violationsOfError).slice(0, 20);
+}
+
+/**
+ * Of a value that may be of several kinds, what stands against it as the kind it is: that a blank text is no object
+ * tells nobody anything. One of another kind is told which there are, once.
+ */
+function ofItsKind(
+  errors: TLocalizedValidationError[],
+  choice: TLocalizedValidationError,
+): TLocalizedValidationError[] {
+  const inside = errors.filter(
+    ({ schemaPath, instancePath }) =>
+      isWithin(schemaPath, `${choice.schemaPath}/anyOf`) && isWithin(instancePath, choice.instancePath),
+  );
+  const otherKinds = inside.filter(
+    (error) =>
+      error.keyword === "type" &&
+      error.instancePath === choice.instancePath &&
+      inside.filter(({ schemaPath }) => isWithin(schemaPath, error.schemaPath)).length === 1,
+  );
+  const isOther = new Set(otherKinds);
+  const rest = errors.filter((error) => !isOther.has(error));
+  if (isOther.size < inside.length) return rest.filter((error) => error !== choice);
+  const names = new Set(otherKinds.flatMap((error) => (error.keyword === "type" ? error.params.type : [])));
+  if (names.size === 0) return errors;
+  return rest.map((error) =>
+    error === choice ? { ...choice, message: `must be ${[...names].join(" or ")}` } : error,
+  );
+}
+
+function isWithin(path: string, outer: string): boolean {
+  return path === outer || path.startsWith(`${outer}/`);
 }
 
 function violationsOfError(error: TLocalizedValidationError): Violation[] {

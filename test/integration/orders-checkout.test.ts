@@ -54,6 +54,18 @@ describe("POST /orders", () => {
     ).toBe("12 Analytical Row");
   });
 
+  it.each([
+    ["a blank one", "  ", "", "must not be blank"],
+    ["too long a text", "x".repeat(501), "", "must not have more than 500 characters"],
+    ["half of one", { ...ADDRESS, city: undefined }, "/city", "is required"],
+    ["a number in it", { ...ADDRESS, city: 5 }, "/city", "must be string"],
+    ["a misspelt field", { ...ADDRESS, zip: "1" }, "/zip", "is not known here"],
+    ["a list", [], "", "must be object or string"],
+  ])("tells what is wrong with an address, and nothing else: %s", async (_, given, path, message) => {
+    const answer = await place({ ...PAID, shipping_address: given });
+    expect(answer.at("details", "violations")).toEqual([{ path: `/shipping_address${path}`, message }]);
+  });
+
   it("sums a product that is named twice", async () => {
     const answer = await place({
       ...PAID,
