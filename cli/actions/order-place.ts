@@ -85,8 +85,8 @@ async function defaultAddress(client: Client): Promise<ShippingAddress | undefin
   const { addresses } = await client.request("GET", "/api/users/profile", result);
   const address = addresses.find((one) => one.is_default);
   if (!address) return undefined;
-  const { id: _id, is_default: _default, state, ...rest } = address;
-  return { ...rest, ...(state === null ? {} : { state }) };
+  const { id: _id, is_default: _default, ...rest } = address;
+  return rest;
 }
 
 async function runWizard(session: Session, options: PlaceOptions, io: Io): Promise<Draft> {

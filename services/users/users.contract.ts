@@ -33,7 +33,8 @@ export type User = Static<typeof User>;
 const addressFields = {
   street_address: Text(200, "12 Analytical Row"),
   city: Text(100, "London"),
-  state: Type.Optional(Text(100, "Greater London")),
+  /** null as in the address book's answers: an address that was read can be sent. */
+  state: Type.Optional(Nullable(Text(100, "Greater London"))),
   postal_code: Text(20, "N1 9GU"),
   country: Text(60, "GB"),
 };

@@ -54,6 +54,13 @@ describe("POST /orders", () => {
     ).toBe("12 Analytical Row");
   });
 
+  it("takes an address of the address book that has no state as it was read", async () => {
+    const address = { ...ADDRESS, state: null };
+    expect((await place({ ...PAID, shipping_address: address })).at("order", "shipping_address")).toEqual(
+      address,
+    );
+  });
+
   it.each([
     ["a blank one", "  ", "", "must not be blank"],
     ["too long a text", "x".repeat(501), "", "must not have more than 500 characters"],
