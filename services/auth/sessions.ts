@@ -26,6 +26,9 @@ export interface Presented {
   version: number;
 }
 
+/** ms: two tabs that wake at once send one token twice, as far apart as a browser and a network let them. */
+const OVERLAP = 5_000;
+
 /** s: a mark outlives a session that was written, late, under the mark before. */
 const MARGIN = 3600;
 
@@ -82,11 +85,11 @@ export class Sessions {
 
   /**
    * Looks a refresh token up. One that was spent ends its session: either its owner or a thief has used it before.
-   * Only a request that was already under way when the other spent it (two tabs at once) is refused and no more.
-   * @param since ms, when the request began
+   * Only one that was spent just now (two tabs at once) is refused and no more.
+   * @param now ms
    * @throws InvalidToken
    */
-  async present(refreshToken: string, since: number): Promise<Presented> {
+  async present(refreshToken: string, now: number): Promise<Presented> {
     const token = parseToken(refreshToken);
     const found = token && (await this.#kv.get<SessionRecord>(sessionKey(token.id)));
     if (!token || !found) throw new InvalidToken({});
@@ -94,7 +97,7 @@ export class Sessions {
     if (matches(token.secret, record.secret_hash)) {
       if (outlived(record, await this.revocationOf(record.user_id)))
         return { sessionId: token.id, record, version };
-    } else if (isOverlap(record, token.secret, since)) {
+    } else if (isOverlap(record, token.secret, now)) {
       throw new InvalidToken({});
     }
     await this.end(token.id);
@@ -129,6 +132,6 @@ function outlived(record: SessionRecord, revocation: string | null): boolean {
   return revocation === null || record.revocation === revocation;
 }
 
-function isOverlap({ spent }: SessionRecord, secret: string, since: number): boolean {
-  return spent !== null && since <= spent.at && matches(secret, spent.secret_hash);
+function isOverlap({ spent }: SessionRecord, secret: string, now: number): boolean {
+  return spent !== null && now - spent.at <= OVERLAP && matches(secret, spent.secret_hash);
 }
