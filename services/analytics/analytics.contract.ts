@@ -13,7 +13,7 @@ export const BehaviourEvent = Obj({
     { examples: ["product_view"] },
   ),
   properties: Type.Optional(
-    Type.Record(Type.String({ maxLength: 64 }), Type.Unknown(), { maxProperties: 50 }),
+    Type.Record(Type.String(), Type.Unknown(), { maxProperties: 50, description: "at most 8,192 bytes" }),
   ),
 });
 export type BehaviourEvent = Static<typeof BehaviourEvent>;
