@@ -1,5 +1,5 @@
 import * as failures from "../../lib/errors.ts";
-import { failureCode, failureData, MethodNotAllowed } from "../../lib/errors.ts";
+import { failureCode, failureData, InvalidToken, MethodNotAllowed } from "../../lib/errors.ts";
 
 export interface FailureResponse {
   status: number;
@@ -81,6 +81,9 @@ function isAway(error: unknown): boolean {
 
 function headersOf(status: number, code: string, data: Record<string, unknown>): Record<string, string> {
   const { retry_after, allow } = data;
+  // RFC 9110 asks it of every 401, RFC 6750 says how.
+  if (status === 401)
+    return { "WWW-Authenticate": code === InvalidToken.code ? 'Bearer error="invalid_token"' : "Bearer" };
   if (code === MethodNotAllowed.code && Array.isArray(allow)) return { Allow: allow.join(", ") };
   if (typeof retry_after === "number") return { "Retry-After": String(Math.max(1, Math.ceil(retry_after))) };
   return status === 503 ? { "Retry-After": "1" } : {};

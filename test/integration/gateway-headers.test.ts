@@ -45,6 +45,13 @@ describe("the headers that every answer carries", () => {
     expect(headers.get("vary")).toBe("Origin");
   });
 
+  it("name the scheme of a token that is missing or not good", async () => {
+    const schemeOf = async (headers?: Record<string, string>) =>
+      (await ask("GET", "/api/orders", headers)).headers.get("www-authenticate");
+    expect(await schemeOf()).toBe("Bearer");
+    expect(await schemeOf({ authorization: "Bearer none" })).toBe('Bearer error="invalid_token"');
+  });
+
   it("promise TLS only where the proxy says that the client has it", async () => {
     const withProto = (proto: string) => ask("GET", "/api/health/live", { "x-forwarded-proto": proto });
     expect((await withProto("https")).headers.get("strict-transport-security")).toMatch(/^max-age=\d{7,}$/);
