@@ -25,11 +25,13 @@ export interface DocumentAdapter<D> {
   removeMany(query: DocumentQuery): Promise<number>;
 }
 
-interface NedbAdapter<D> extends DocumentAdapter<D> {
+export interface NedbAdapter<D> extends DocumentAdapter<D> {
   /** Writes all of them, or none. */
   insertMany(documents: D[]): Promise<unknown>;
   readonly db: {
-    ensureIndex(options: { fieldName: string }): Promise<void>;
+    readonly indexes: Readonly<Record<string, { readonly sparse: boolean }>>;
+    ensureIndex(options: { fieldName: string; sparse: boolean }): Promise<void>;
+    removeIndex(fieldName: string): Promise<void>;
     updateAsync(
       query: DocumentQuery,
       update: { $set: Partial<D> },

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../lib/config.ts";
 import { addCheck } from "../lib/health.ts";
-import { DbService, type DocumentAdapter } from "../lib/moleculer-db.ts";
+import { DbService, type DocumentAdapter, type NedbAdapter } from "../lib/moleculer-db.ts";
 import { configOf } from "../lib/runtime.ts";
 import type { Mixin } from "../lib/service.ts";
 import { Documents } from "../lib/stores/documents.ts";
@@ -75,8 +75,15 @@ function storeOf<D extends { _id: string }>(
   // The adapter's own goes a way that node warns of, at each call, on the standard error of whoever runs the shop.
   adapter.updateMany = async (query, update) =>
     (await adapter.db.updateAsync(query, update, { multi: true })).numAffected;
-  const prepare = async () => {
-    for (const fieldName of indexes) await adapter.db.ensureIndex({ fieldName });
-  };
-  return { adapter, prepare };
+  return { adapter, prepare: () => prepareIndexes(adapter.db, indexes) };
+}
+
+/**
+ * Sparse: else all documents that lack a field are one entry of its index, and whoever changes or removes one of them has
+ * NeDB copy the list of all of them. An older version's file has other indexes, which NeDB takes from it.
+ */
+async function prepareIndexes<D>(db: NedbAdapter<D>["db"], indexes: readonly string[]): Promise<void> {
+  for (const [fieldName, { sparse }] of Object.entries(db.indexes))
+    if (fieldName !== "_id" && !(sparse && indexes.includes(fieldName))) await db.removeIndex(fieldName);
+  for (const fieldName of indexes) await db.ensureIndex({ fieldName, sparse: true });
 }

@@ -51,7 +51,8 @@ export default defineService(notificationsContract)({
     async outbox(ctx) {
       const { limit, offset, pagination } = pageOf(ctx.params);
       const { to } = ctx.params;
-      const query = { channel: { $in: ["email", "sms"] }, ...(to === undefined ? {} : { to }) };
+      // Only mails and texts have an address.
+      const query = { to: to ?? { $gt: "" } };
       const [found, total] = await Promise.all([
         this.documents.find({ query, sort: NEWEST_FIRST, limit, offset }),
         this.documents.count(query),

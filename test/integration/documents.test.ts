@@ -1,3 +1,5 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { ServiceBroker } from "moleculer";
 import { brokerOptions } from "../../lib/broker.ts";
@@ -151,6 +153,31 @@ describe("documents in files", () => {
       await restarting(async ({ things }) => expect(await things.find({ query: {} })).toEqual([written]), {
         DATA_DIR,
       });
+    });
+  });
+
+  it("has indexes of the documents that have the field, whatever an older version left there", async () => {
+    await withDirectory(async (DATA_DIR) => {
+      const file = join(DATA_DIR, "documents", "things.db");
+      await mkdir(dirname(file));
+      const older = [
+        { fieldName: "owner", unique: false, sparse: false },
+        { fieldName: "kind", unique: false },
+      ];
+      const document: Thing = { _id: newId(), owner: "me", at: 1, read_at: null };
+      const lines = [document, ...older.map((index) => ({ $$indexCreated: index }))];
+      await writeFile(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+      const look = async ({ things }: Node) => {
+        expect(await things.find({ query: { owner: "me" } })).toEqual([document]);
+        expect(await things.count({ kind: "x" })).toBe(0);
+      };
+      // The second start writes the file anew.
+      for (let start = 0; start < 2; start++) await restarting(look, { DATA_DIR });
+      const indexes = (await readFile(file, "utf8")).split("\n").filter((line) => line.includes("$$index"));
+      expect(indexes.map((line) => JSON.parse(line).$$indexCreated)).toEqual([
+        { fieldName: "owner", unique: false, sparse: true },
+        { fieldName: "at", unique: false, sparse: true },
+      ]);
     });
   });
 });
