@@ -12,6 +12,14 @@ export function idOf(name: string): string {
   return v5(name, NAMED);
 }
 
+/** The smallest id of {@link newId} that can have been made at a moment. @param at ms since 1970 */
+export function idFrom(at: number): string {
+  const hex = Math.min(Math.max(at, 0), 2 ** 48 - 1)
+    .toString(16)
+    .padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
+
 /** When an id of {@link newId} was made, in ms since 1970: its first 48 bits. */
 export function madeAt(id: string): number {
   return Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16);

@@ -1,5 +1,6 @@
 import { NotFound } from "../../lib/errors.ts";
 import type { EventData, OrderEventName } from "../../lib/events.ts";
+import { idFrom } from "../../lib/ids.ts";
 import type { Counting } from "../../lib/metrics.ts";
 import { toDecimal } from "../../lib/money.ts";
 import type { Database, Tx } from "../../lib/stores/database.ts";
@@ -31,6 +32,9 @@ interface StatusFields {
   payment?: { id: string; provider: string };
   cancel_reason?: string | null;
 }
+
+/** ms that the clocks of the node that made an order's id and of the database may be apart. */
+const CLOCKS_APART = 86_400_000;
 
 /** The columns of an {@link OrderRecord}, of an order `o`; its history is in these rows. */
 const recordOf = (history: string) => `
@@ -166,14 +170,19 @@ export class OrderStore {
     offset: number,
   ): Promise<{ orders: OrderSummary[]; total: number }> {
     const where = `($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR status = $2)
-      AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)`;
-    const values = [filter.user_id ?? null, filter.status ?? null, instant(filter.from), instant(filter.to)];
+      AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)
+      AND ($5::uuid IS NULL OR id >= $5) AND ($6::uuid IS NULL OR id < $6)`;
+    const { user_id = null, status = null, from, to } = filter;
+    // Ids are UUIDv7 and the primary key: it finds the orders of a time among all.
+    const ids = [idAround(from, -CLOCKS_APART), idAround(to, CLOCKS_APART)];
+    const values = [user_id, status, instant(from), instant(to), ...ids];
     const [rows, [count]] = await Promise.all([
       this.#db.rows<{ order: OrderAttributes; items: ItemRow[] }>(
         `SELECT to_jsonb(o) AS order,
            (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.product_id), '[]')
               FROM orders.items i WHERE i.order_id = o.id) AS items
-         FROM (SELECT * FROM orders.orders WHERE ${where} ORDER BY id DESC LIMIT $5 OFFSET $6) o ORDER BY o.id DESC`,
+         FROM (SELECT id FROM orders.orders WHERE ${where} ORDER BY id DESC LIMIT $7 OFFSET $8) page
+           JOIN orders.orders o USING (id) ORDER BY o.id DESC`,
         [...values, limit, offset],
       ),
       this.#db.rows<{ total: number }>(
@@ -195,6 +204,11 @@ export function countOrder(metrics: Counting, { status, total, currency, synthet
 /** Postgres knows fewer time zones than ISO 8601 allows: it is given all times in UTC. */
 function instant(text: string | undefined): string | null {
   return text === undefined ? null : new Date(text).toISOString();
+}
+
+/** The first id that an order made then, and so many ms later, can have. */
+function idAround(text: string | undefined, ms: number): string | null {
+  return text === undefined ? null : idFrom(Date.parse(text) + ms);
 }
 
 /** What is told of an order. @param previous its status before */

@@ -1,3 +1,4 @@
+import { idFrom } from "../../lib/ids.ts";
 import type { Database } from "../../lib/stores/database.ts";
 
 /** What was ordered in one minute. */
@@ -57,7 +58,7 @@ export class SalesFigures {
        FROM orders.orders
        WHERE id >= $1 AND created_at >= to_timestamp($2::float8 / 1000) AND currency = $3 GROUP BY 1`,
       // Ids are UUIDv7 and the primary key: it finds the last orders. A node's clock may be a little behind.
-      [uuidFrom(first - MINUTE), first, this.#currency],
+      [idFrom(first - MINUTE), first, this.#currency],
     );
     return new Map(
       rows.map(({ at, ...figures }) => [at, { minute: new Date(at).toISOString(), ...figures }]),
@@ -71,9 +72,3 @@ const nothing = (at: number): SalesMinute => ({
   paid: 0,
   revenue: 0,
 });
-
-/** The smallest UUIDv7 of a moment. @param at ms since 1970 */
-function uuidFrom(at: number): string {
-  const hex = at.toString(16).padStart(12, "0");
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
-}

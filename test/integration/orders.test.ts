@@ -68,6 +68,10 @@ describe("reading orders", () => {
         "total",
       ),
     ).toBe(0);
+    const at = (await get(`/api/orders/${id}`, admin)).at("created_at");
+    const found = async (query: string) =>
+      (await get(`/api/orders/all?user_id=${buyer.id}&${query}`, admin)).at("pagination", "total");
+    expect([await found(`from=${at}`), await found(`to=${at}`)]).toEqual([1, 0]);
     expect((await get("/api/orders/all?from=yesterday", admin)).status).toBe(422);
     expect((await get("/api/orders/all?from=0001-01-01T00:00:00Z", admin)).status).toBe(422);
     // A time zone that ISO 8601 allows and Postgres doesn't know.
