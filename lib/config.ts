@@ -103,6 +103,8 @@ const SPEC = {
   SHIPPING_FREE_FROM: amount({ default: 0 }),
   TAX_PERCENT: decimal(0, 100, TAX_PLACES)({ default: 0 }),
   ANALYTICS_RETENTION_DAYS: integer(1, 36_500)({ default: 400 }),
+  // As long as dead letters are kept, or one that is delivered again would be told again.
+  NOTIFICATION_RETENTION_DAYS: integer(60, 36_500)({ default: 90 }),
   LOW_STOCK_THRESHOLD: integer(0, 1_000_000)({ default: 5 }),
   CORS_ORIGINS: origins({ default: [] }),
   TRUST_PROXY: bool({ default: false }),

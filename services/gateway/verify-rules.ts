@@ -16,6 +16,8 @@ export type ToldRow = ResultOf<typeof notificationsContract.actions.audit>[numbe
 const STUCK_AFTER = 120_000;
 /** ms within which an event may still be on its way. */
 const TOLD_WITHIN = 60_000;
+/** ms after which its messages may have been forgotten: the least of NOTIFICATION_RETENTION_DAYS. */
+const TOLD_FOR = 60 * 86_400_000;
 
 /** The saga is at work: money and stock may be anywhere between two steps. */
 const MOVING = new Set(["running", "compensating"]);
@@ -98,9 +100,10 @@ export function judgeTold(order: OrderRow, told: readonly ToldRow[], now: number
   const repeated = told
     .filter(({ count }) => count > 1)
     .map(({ type, count }) => violation("I5", order, `was told of ${type} ${count} times`, { type, count }));
-  const isOld = now - madeAt(order.order_id) > TOLD_WITHIN;
+  const age = now - madeAt(order.order_id);
+  const isKnown = age > TOLD_WITHIN && age < TOLD_FOR;
   const isUntold = !told.some(({ type }) => type === "order.confirmed");
-  if (WAS_CONFIRMED.has(order.status) && !isMoving(order) && !order.telling && isOld && isUntold) {
+  if (WAS_CONFIRMED.has(order.status) && !isMoving(order) && !order.telling && isKnown && isUntold) {
     repeated.push(violation("I5", order, "was confirmed and its customer was not told", {}));
   }
   return repeated;

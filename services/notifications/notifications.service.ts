@@ -1,8 +1,11 @@
 import { NotFound } from "../../lib/errors.ts";
 import { principalOf } from "../../lib/meta.ts";
 import { toDecimal } from "../../lib/money.ts";
+import { repeat } from "../../lib/repeat.ts";
+import { configOf } from "../../lib/runtime.ts";
 import { pageOf } from "../../lib/schema.ts";
 import { type Ctx, defineService } from "../../lib/service.ts";
+import { daysAgo, OldDocuments } from "../../lib/stores/old-documents.ts";
 import { documents } from "../../mixins/documents.ts";
 import { auditOf, notificationOf, orderNumber, outboxMessageOf, tell } from "./inbox.ts";
 import { orderText, refundText, stockLowText, welcomeText } from "./messages.ts";
@@ -10,10 +13,17 @@ import { notificationsContract } from "./notifications.contract.ts";
 import { ADMINS, INDEXES, isInApp, type NotificationDocument } from "./notifications.model.ts";
 import { dispatch, mailUser } from "./outbox.ts";
 
+/** ms between two looks for messages that are too old to be kept. */
+const FORGET_EVERY = 3_600_000;
+
 const NEWEST_FIRST = ["-created_at", "-_id"];
 
 export default defineService(notificationsContract)({
   mixins: [documents<NotificationDocument>("notifications", { indexes: INDEXES })],
+
+  state() {
+    return { stop: async () => {} };
+  },
 
   actions: {
     async list(ctx) {
@@ -105,6 +115,21 @@ export default defineService(notificationsContract)({
     async audit(ctx) {
       return await auditOf(this.documents, ctx.params.order_ids);
     },
+  },
+
+  started() {
+    const { logger } = this;
+    const old = new OldDocuments(this.documents, "created_at");
+    const days = configOf(this.broker).NOTIFICATION_RETENTION_DAYS;
+    this.stop = repeat({
+      work: (stop) => old.remove(daysAgo(days), stop),
+      every: FORGET_EVERY,
+      failed: (error) => logger.warn("Could not forget old messages", { error: String(error) }),
+    });
+  },
+
+  async stopped() {
+    await this.stop();
   },
 });
 

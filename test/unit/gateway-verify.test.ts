@@ -239,6 +239,8 @@ describe("I5, what the customer was told", () => {
     ["not, of an order that came to nothing", order({ status: "cancelled" }), [], later, undefined],
     ["not, and its event is on its way, or a dead letter", order({ telling: true }), [], later, undefined],
     ["not, while it is moving", order({ saga: "running" }), [], later, undefined],
+    ["not, as far as is known after 60 days", order(), [], madeAt(ID) + 60 * 86_400_000, undefined],
+    ["not, 59 days ago", order(), [], madeAt(ID) + 59 * 86_400_000, /was not told/],
     ["twice", order(), [told("order.confirmed", 2)], soon, /order.confirmed 2 times/],
   ];
 
