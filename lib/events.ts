@@ -1,14 +1,17 @@
-import Type, { type Static, type TObject } from "typebox";
+import Type, { type Static, type TObject, type TProperties } from "typebox";
 import { idOf, newId } from "./ids.ts";
 import { Minor } from "./money.ts";
-import { Currency, IntId, Nullable, Obj, Quantity, Timestamp, Uuid } from "./schema.ts";
+import { Currency, IntId, Nullable, Quantity, Timestamp, Uuid } from "./schema.ts";
 
 /**
  * The durable events: published in the transaction that makes them true, delivered to each subscriber's action until
  * it acknowledges. At least once, in no order: consumers deduplicate by `event_id`.
  */
 
-const OrderEventData = Obj({
+/** An event says at least this. What a newer publisher adds is not refused: its subscribers may be older. */
+const Told = <P extends TProperties>(properties: P) => Type.Object(properties);
+
+const OrderEventData = Told({
   order_id: Uuid(),
   number: Type.String(),
   user_id: Uuid(),
@@ -17,7 +20,7 @@ const OrderEventData = Obj({
   total: Minor(),
   currency: Currency(),
   items: Type.Array(
-    Obj({ product_id: IntId(), name: Type.String(), quantity: Quantity(), unit_price: Minor() }),
+    Told({ product_id: IntId(), name: Type.String(), quantity: Quantity(), unit_price: Minor() }),
   ),
   cart_id: Nullable(Type.String()),
   reason: Nullable(Type.String()),
@@ -25,7 +28,7 @@ const OrderEventData = Obj({
 });
 
 export const events = {
-  "user.registered": Obj({ user_id: Uuid(), first_name: Type.String() }),
+  "user.registered": Told({ user_id: Uuid(), first_name: Type.String() }),
   /** The order stands with its stock reserved, and waits for its payment. */
   "order.placed": OrderEventData,
   "order.confirmed": OrderEventData,
@@ -34,7 +37,7 @@ export const events = {
   "order.delivered": OrderEventData,
   "order.cancelled": OrderEventData,
   "order.refunded": OrderEventData,
-  "payment.refunded": Obj({
+  "payment.refunded": Told({
     refund_id: Uuid(),
     payment_id: Uuid(),
     order_id: Uuid(),
@@ -45,7 +48,7 @@ export const events = {
     currency: Currency(),
     reason: Type.String(),
   }),
-  "stock.low": Obj({ product_id: IntId(), available: Type.Integer(), threshold: Type.Integer() }),
+  "stock.low": Told({ product_id: IntId(), available: Type.Integer(), threshold: Type.Integer() }),
 } satisfies Record<string, TObject>;
 
 export type EventName = keyof typeof events;
@@ -132,7 +135,7 @@ export interface EventEnvelope<E extends EventName = EventName> {
 export function envelopeOf<const E extends EventName>(...names: E[]) {
   const [first] = names;
   if (first === undefined) throw new Error("envelopeOf needs an event");
-  return Obj({
+  return Told({
     event_id: Uuid(),
     event: Type.Enum(names),
     occurred_at: Timestamp(),

@@ -67,6 +67,17 @@ describe("in-app messages", () => {
     });
   });
 
+  test("tell of an event that says more than this version knows: a newer one published it", async () => {
+    const user = people.add();
+    const { data, ...envelope } = orderEvent("order.shipped", { user_id: user.id });
+    const items = data.items.map((item) => ({ ...item, gift: true }));
+    const newer = { ...envelope, version: 2, data: { ...data, items, carrier: "x" } };
+    await shop.broker.call("notifications.onOrder", newer, { caller: "orders" });
+    expect((await inbox(user)).at("notifications")).toMatchObject([
+      { type: "order.shipped", data: { order_id: data.order_id, number: "MC-000042" } },
+    ]);
+  });
+
   test("tell of a refund, by the order's number where an earlier message named it", async () => {
     const user = people.add();
     const order_id = newId();
