@@ -29,6 +29,21 @@ function validatorOf(key: string, schema: ActionSpec["params"] | ActionSpec["res
   return validator;
 }
 
+/**
+ * Whether an answer has all that this version's contract says, as one of an older node may not. It may have more: that is
+ * what a newer one adds.
+ */
+export function isWhole(action: string, answer: unknown): boolean {
+  const spec = specOf(action);
+  if (!spec) return true;
+  const validator = validatorOf(`${action} result`, spec.result);
+  if (validator.Check(answer)) return true;
+  return validator.Errors(answer).every(({ keyword }) => MORE.has(keyword));
+}
+
+/** What is said of a property that the contract doesn't know, and of its schema, which is `false`. */
+const MORE = new Set(["additionalProperties", "boolean"]);
+
 /** Each thing that is wrong with a value, at the path of the property it is about. */
 export function violationsOf(validator: Validator, value: unknown): Violation[] {
   let errors = validator.Errors(value);

@@ -1,9 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { MAX, NIL } from "uuid";
 import { type Caller, call } from "../../lib/call.ts";
+import type { ParamsOf, ResultOf } from "../../lib/contract.ts";
 import { failureCode } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
+import { isWhole } from "../../middlewares/contract.ts";
 import type { UndeliveredEvent } from "../../mixins/jobs.contract.ts";
+import type { Actions } from "../contracts.ts";
 import type { OrderStock, Violation } from "../inventory/inventory.contract.ts";
 import { undelivered } from "./events.ts";
 import type { VerifyReport } from "./gateway.contract.ts";
@@ -42,6 +45,22 @@ const OVERDUE = 60_000;
 /** A report is read by people: of each invariant the first hundred. */
 const MAX_SHOWN = 100;
 
+/** While nodes are replaced: what an older one doesn't tell can't be judged, and is no violation. */
+class OlderVersion extends Error {}
+
+type Audit = Extract<keyof Actions, `${string}.audit` | `${string}.auditOrders`>;
+
+/** Asks what is to be judged. @throws OlderVersion, or as {@link call} */
+async function ask<N extends Audit>(
+  caller: Caller,
+  action: N,
+  params: ParamsOf<Actions[N]>,
+): Promise<ResultOf<Actions[N]>> {
+  const answer = await call(caller, action, params);
+  if (!isWhole(action, answer)) throw new OlderVersion();
+  return answer;
+}
+
 /** What has been found so far. */
 class Findings {
   readonly checked = new Map<Id, number>();
@@ -64,7 +83,11 @@ class Findings {
     for (const invariant of ids) {
       if (this.#unasked.has(`${invariant} ${service}`)) continue;
       this.#unasked.add(`${invariant} ${service}`);
-      const message = `Could not be checked: ${service} did not answer (${failureCode(error) ?? "an error"}).`;
+      const why =
+        error instanceof OlderVersion
+          ? "is of an older version"
+          : `did not answer (${failureCode(error) ?? "an error"})`;
+      const message = `Could not be checked: ${service} ${why}.`;
       this.violations.push({ invariant, message, row: { service } });
     }
   }
@@ -117,11 +140,11 @@ export async function verifyShop(caller: Caller, pause = PAUSE): Promise<VerifyR
 }
 
 async function verifyStock(caller: Caller, findings: Findings): Promise<void> {
-  const ask = () => call(caller, "inventory.audit", {});
+  const look = () => ask(caller, "inventory.audit", {});
   try {
-    const { checked, violations } = await ask();
+    const { checked, violations } = await look();
     findings.count("I1", checked);
-    await findings.addPersisting(violations, async () => (await ask()).violations);
+    await findings.addPersisting(violations, async () => (await look()).violations);
   } catch (error) {
     findings.unasked(["I1", "I4"], "inventory", error);
   }
@@ -163,7 +186,7 @@ async function verifyOrders(caller: Caller, findings: Findings): Promise<void> {
   let moving = 0;
   try {
     for (let after: string | undefined; ; ) {
-      const { orders, next } = await call(caller, "orders.audit", { after, limit: PAGE });
+      const { orders, next } = await ask(caller, "orders.audit", { after, limit: PAGE });
       const rows = orders.filter(({ order_id }) => order_id < end);
       moving += rows.filter(isMoving).length;
       for (const order of rows.filter(({ saga }) => saga === "parked")) {
@@ -215,13 +238,13 @@ async function judge(
 ): Promise<{ suspects: Violation[]; strays: Violation[] }> {
   const order_ids = around ? [...around] : rows.map(({ order_id }) => order_id);
   const [stock, payments, told] = await Promise.all([
-    call(caller, "inventory.auditOrders", { order_ids }).catch((error: unknown) => {
+    ask(caller, "inventory.auditOrders", { order_ids }).catch((error: unknown) => {
       findings.unasked(["I4"], "inventory", error);
     }),
-    call(caller, "payments.audit", { order_ids }).catch((error: unknown) => {
+    ask(caller, "payments.audit", { order_ids }).catch((error: unknown) => {
       findings.unasked(["I2"], "payments", error);
     }),
-    call(caller, "notifications.audit", { order_ids }).catch((error: unknown) => {
+    ask(caller, "notifications.audit", { order_ids }).catch((error: unknown) => {
       findings.unasked(["I5"], "notifications", error);
     }),
   ]);
@@ -257,7 +280,7 @@ async function readOrders(caller: Caller, about: readonly Violation[]): Promise<
   let passed = "";
   for (const id of ids) {
     if (id <= passed) continue;
-    const { orders } = await call(caller, "orders.audit", { after: before(id), limit });
+    const { orders } = await ask(caller, "orders.audit", { after: before(id), limit });
     rows.push(...orders.filter(({ order_id }) => wanted.has(order_id)));
     passed = orders.at(-1)?.order_id ?? id;
   }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type { ServiceBroker } from "moleculer";
 import type { Static } from "typebox";
 import { v7 } from "uuid";
 import { Unavailable } from "../../lib/errors.ts";
@@ -290,5 +291,46 @@ describe("a service that doesn't answer", () => {
     expect(report.invariants.filter(({ ok }) => !ok).map(({ id }) => id)).toEqual(broken);
     for (const line of found(report))
       expect(line).toMatch(/Could not be checked: \w+ did not answer \(SERVICE_UNAVAILABLE\)/);
+  });
+});
+
+describe("a node of another version", () => {
+  /** As if what is told of an order, in an answer of this action, came from another version. */
+  const asOf = async (action: string, change: (row: object) => object) => {
+    const answered = async (...asked: [name: string, params: object, options: object]) => {
+      const answer = await shop.broker.call<object, object>(...asked);
+      if (asked[0] !== action) return answer;
+      if (Array.isArray(answer)) return answer.map(change);
+      return "orders" in answer && Array.isArray(answer.orders)
+        ? { ...answer, orders: answer.orders.map(change) }
+        : change(answer);
+    };
+    const broker: ServiceBroker = Object.create(shop.broker, { call: { value: answered } });
+    return await verifyShop({ broker, name: "gateway" }, PAUSE);
+  };
+
+  const CASES: [string, string, string[]][] = [
+    ["inventory.audit", "checked", ["I1", "I4"]],
+    ["inventory.auditOrders", "units", ["I4"]],
+    ["orders.audit", "offline", ["I2", "I3", "I4", "I5"]],
+    ["orders.audit", "units", ["I2", "I3", "I4", "I5"]],
+    ["payments.audit", "captured", ["I2"]],
+    ["notifications.audit", "count", ["I5"]],
+  ];
+
+  it.each(CASES)("is not judged by %s, which lacks %s: %j are unproven", async (action, field, unproven) => {
+    audits.order();
+    audits.pay(audits.order({ paid: false, offline: true }), { captures: 0, captured: 0 });
+    const report = await asOf(action, (row) => ({ ...row, [field]: undefined }));
+    const service = action.split(".", 1);
+    expect(found(report)).toEqual(
+      unproven.map((id) => `${id}: Could not be checked: ${service} is of an older version.`),
+    );
+  });
+
+  it.each(CASES)("is judged by %s, if it tells more", async (action) => {
+    audits.order();
+    const report = await asOf(action, (row) => ({ ...row, more: 1 }));
+    expect([report.ok, found(report)]).toEqual([true, []]);
   });
 });
