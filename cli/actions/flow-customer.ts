@@ -4,7 +4,7 @@ import { Cart } from "../../services/cart/cart.contract.ts";
 import { Product } from "../../services/products/products.contract.ts";
 import type { Desk } from "../lib/checkout.ts";
 import type { Client, RequestOptions } from "../lib/client.ts";
-import { Cancelled, CliError, ShopRefused, ShopUnreachable } from "../lib/errors.ts";
+import { Cancelled, CliError, NoAnswer, ShopRefused } from "../lib/errors.ts";
 import { patiently } from "../lib/patience.ts";
 import type { Random } from "../lib/random.ts";
 import type { FlowFigures } from "./flow-figures.ts";
@@ -65,7 +65,7 @@ export async function visit(shop: Shop, visit: Visit): Promise<boolean> {
 
 function codeOf(error: CliError): string {
   if (error instanceof ShopRefused) return error.code;
-  return error instanceof ShopUnreachable ? "no answer" : "outcome unknown";
+  return error instanceof NoAnswer ? "no answer" : "outcome unknown";
 }
 
 /** A request in the customer's name. */

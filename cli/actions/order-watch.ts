@@ -1,7 +1,7 @@
 import { ORDER_TRANSITIONS, type OrderStatus } from "../../services/orders/order-state.ts";
 import { Order, ordersContract, type SagaView } from "../../services/orders/orders.contract.ts";
 import type { Client } from "../lib/client.ts";
-import { CliError, EXIT, ShopRefused, ShopUnreachable } from "../lib/errors.ts";
+import { CliError, EXIT, NoAnswer, ShopRefused } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { CommonOptions } from "../lib/options.ts";
 import { money } from "../lib/output.ts";
@@ -61,7 +61,7 @@ async function lookAgain(client: Client, order: Order): Promise<Order> {
   try {
     return await client.request("GET", `/api/orders/${order.id}`, Order);
   } catch (error) {
-    const passes = error instanceof ShopUnreachable || (error instanceof ShopRefused && error.status >= 429);
+    const passes = error instanceof NoAnswer || (error instanceof ShopRefused && error.status >= 429);
     if (!passes) throw error;
     return order;
   }

@@ -1,5 +1,5 @@
 import { Order, ordersContract } from "../../services/orders/orders.contract.ts";
-import { Cancelled, type CliError, EXIT, ShopRefused, ShopUnreachable } from "../lib/errors.ts";
+import { Cancelled, type CliError, EXIT, NoAnswer, ShopRefused } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import type { CommonOptions } from "../lib/options.ts";
 import { waited } from "../lib/patience.ts";
@@ -125,7 +125,7 @@ class Looker {
 
 /** What may be over at the next look. */
 function isPassing(error: unknown): error is CliError {
-  return error instanceof ShopUnreachable || (error instanceof ShopRefused && error.status >= 429);
+  return error instanceof NoAnswer || (error instanceof ShopRefused && error.status >= 429);
 }
 
 function inLines(options: TopOptions, io: Io): Shown {

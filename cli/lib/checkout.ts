@@ -2,7 +2,7 @@ import type { Static } from "typebox";
 import { Order, ordersContract } from "../../services/orders/orders.contract.ts";
 import { type Payment, paymentsContract } from "../../services/payments/payments.contract.ts";
 import type { Client } from "./client.ts";
-import { Cancelled, CliError, messageOf, ShopRefused, ShopUnreachable } from "./errors.ts";
+import { Cancelled, CliError, messageOf, NoAnswer, ShopRefused } from "./errors.ts";
 import { pause } from "./patience.ts";
 
 /** How often a request whose outcome is unknown is sent, always under the same key. */
@@ -92,5 +92,5 @@ export async function untilKnown<T>(key: string, signal: AbortSignal, request: (
 
 /** Whether a failed request may have done what it asked for, or may yet do it. */
 function leavesUnknown(error: unknown): boolean {
-  return error instanceof ShopUnreachable || (error instanceof ShopRefused && UNKNOWN.has(error.code));
+  return error instanceof NoAnswer || (error instanceof ShopRefused && UNKNOWN.has(error.code));
 }

@@ -1,6 +1,14 @@
 import type { Static, TSchema } from "typebox";
 import { Check } from "typebox/value";
-import { Cancelled, CliError, codeOf, messageOf, ShopRefused, ShopUnreachable } from "./errors.ts";
+import {
+  Cancelled,
+  CliError,
+  codeOf,
+  messageOf,
+  ShopBrokeOff,
+  ShopRefused,
+  ShopUnreachable,
+} from "./errors.ts";
 
 /** ms: a shop that is there says so at once. With the start of the command it makes under 3 s. */
 const REACH_TIMEOUT = 2000;
@@ -26,7 +34,7 @@ export interface Client {
   readonly url: string;
   /**
    * Sends a request and checks the answer against its schema.
-   * @throws ShopRefused for an error answer, ShopUnreachable if there is none, Cancelled at Ctrl-C
+   * @throws ShopRefused for an error answer, NoAnswer if there is none, Cancelled at Ctrl-C
    */
   request<S extends TSchema>(
     method: string,
@@ -34,7 +42,7 @@ export interface Client {
     result: S,
     options?: RequestOptions,
   ): Promise<Static<S>>;
-  /** Sends a request and gives the bare answer. @throws ShopUnreachable, Cancelled */
+  /** Sends a request and gives the bare answer. @throws NoAnswer, Cancelled */
   send(method: string, path: string, options?: RequestOptions): Promise<Response>;
   /** Asks for a sign of life. @throws ShopUnreachable within about 2 s */
   reach(): Promise<void>;
@@ -58,15 +66,24 @@ export function createClient(url: string, { token, signal, timeout }: ClientOpti
     url,
     send,
     async reach() {
-      const response = await sendRequest(url, "GET", "/health/live", { timeout: REACH_TIMEOUT }, signal);
-      const answer = await readJson(url, response);
+      const options = { timeout: REACH_TIMEOUT };
+      const asked = { url, method: "GET", signal, ...options };
+      const answer = await sendRequest(url, "GET", "/health/live", options, signal)
+        .then((response) => readJson(response, asked))
+        .catch((error: unknown) => {
+          // It has not yet shown that it is a shop.
+          throw error instanceof ShopBrokeOff
+            ? new ShopUnreachable(url, "the connection is broken off there")
+            : error;
+        });
       if (!("status" in answer) || answer.status !== "alive") {
         throw new ShopUnreachable(url, "something else answers there");
       }
     },
     async request(method, path, result, options = {}) {
       const response = await send(method, path, options);
-      const answer = response.status === 204 ? null : await readJson(url, response);
+      const asked = { url, method, signal, timeout: options.timeout ?? timeout };
+      const answer = response.status === 204 ? null : await readJson(response, asked);
       if (!response.ok && !options.accept?.includes(response.status)) throw refusal(response, answer ?? {});
       if (!Check(result, answer)) {
         throw new CliError(
@@ -108,9 +125,24 @@ async function sendRequest(
       signal: signal ? AbortSignal.any([limit, signal]) : limit,
     });
   } catch (error) {
-    if (signal?.aborted) throw cancelled(method);
-    throw new ShopUnreachable(url, reasonOf(error, timeout));
+    throw failure(error, { url, method, signal, timeout });
   }
+}
+
+/** A request, as what became of it is told. */
+interface Asked {
+  url: string;
+  method: string;
+  signal: AbortSignal | undefined;
+  timeout: number | undefined;
+}
+
+/** Why there is no answer. */
+function failure(error: unknown, { url, method, signal, timeout = DEFAULT_TIMEOUT }: Asked): CliError {
+  if (signal?.aborted) return cancelled(method);
+  const cause = typeof error === "object" && error !== null && "cause" in error ? error.cause : undefined;
+  if (BROKEN_OFF.has(String(codeOf(cause)))) return new ShopBrokeOff(url, method !== "GET");
+  return new ShopUnreachable(url, reasonOf(error, cause, timeout));
 }
 
 function cancelled(method: string): Cancelled {
@@ -119,25 +151,50 @@ function cancelled(method: string): Cancelled {
     : new Cancelled("Cancelled before the shop had answered: it may have done what was asked.");
 }
 
-function reasonOf(error: unknown, timeout: number): string {
+/** The connection was there, and ended before the answer did. */
+const BROKEN_OFF = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
+
+const REASONS: Record<string, string> = {
+  ECONNREFUSED: "the connection was refused",
+  ENOTFOUND: "there is no such host",
+  EAI_AGAIN: "its name can't be looked up now",
+  EHOSTUNREACH: "no way leads to that host",
+  ENETUNREACH: "no way leads to that host",
+  ETIMEDOUT: "the host doesn't answer",
+  UND_ERR_CONNECT_TIMEOUT: "the host doesn't answer",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it speaks no TLS there: try http://",
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: "it speaks no TLS there: try http://",
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is of another host",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted here: see NODE_EXTRA_CA_CERTS",
+  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not trusted here: see NODE_EXTRA_CA_CERTS",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is not trusted here: see NODE_EXTRA_CA_CERTS",
+};
+
+function reasonOf(error: unknown, cause: unknown, timeout: number): string {
   if (typeof error !== "object" || error === null) return "unknown";
   if ("name" in error && error.name === "TimeoutError") return `no answer within ${timeout / 1000} s`;
-  const cause = "cause" in error ? error.cause : undefined;
   const code = codeOf(cause);
-  if (code === "ECONNREFUSED") return "the connection was refused";
-  if (code === "ENOTFOUND") return "there is no such host";
-  if (typeof code === "string") return code;
-  return messageOf(cause ?? error);
+  if (typeof code !== "string") return messageOf(cause ?? error);
+  return REASONS[code] ?? code;
 }
 
-async function readJson(url: string, response: Response): Promise<object> {
+async function readJson(response: Response, asked: Asked): Promise<object> {
+  const text = await response.text().catch((error: unknown) => {
+    throw failure(error, asked);
+  });
   try {
-    const answer: unknown = await response.json();
+    const answer: unknown = JSON.parse(text);
     if (typeof answer === "object" && answer !== null) return answer;
   } catch {
     // Not JSON: told below.
   }
-  throw new ShopUnreachable(url, "something else answers there");
+  throw new ShopUnreachable(
+    asked.url,
+    response.status >= 500
+      ? `what stands before it answered ${response.status}`
+      : "something else answers there",
+  );
 }
 
 function refusal(response: Response, answer: object): ShopRefused {

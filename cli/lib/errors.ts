@@ -46,12 +46,30 @@ export class NotLoggedIn extends CliError {
   }
 }
 
+/** A shop that was asked and did not answer: it may be there again, and may have done what it was asked. */
+export class NoAnswer extends CliError {}
+
 /** Nothing that is a shop answers at that address. */
-export class ShopUnreachable extends CliError {
+export class ShopUnreachable extends NoAnswer {
   constructor(url: string, why: string) {
     super(`No shop answers at ${url} (${why}).`, {
       next: "Start one with `npm start`, or name another with --url or MOLECART_URL.",
     });
+  }
+}
+
+/** A shop was there, and is gone: it may have died in the middle of what it was asked. */
+export class ShopBrokeOff extends NoAnswer {
+  /** @param isChange whether it was asked to change something */
+  constructor(url: string, isChange: boolean) {
+    super(
+      `The shop at ${url} broke the connection off before it had answered${isChange ? ": it may have done what was asked" : ""}.`,
+      {
+        next: isChange
+          ? "Look at `molecart health`, and at what became of it before you ask again."
+          : "Look at `molecart health`, and ask again.",
+      },
+    );
   }
 }
 
