@@ -1,5 +1,3 @@
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import type { ImportReport } from "../../services/products/products.contract.ts";
 import { productsContract } from "../../services/products/products.contract.ts";
@@ -8,7 +6,7 @@ import { CliError, EXIT, messageOf } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import { plural } from "../lib/output.ts";
 import { type Meter, openMeter } from "../lib/progress.ts";
-import { counted, type Format, formatOf, MEDIA_TYPES } from "../lib/rows.ts";
+import { counted, type Format, formatOf, MEDIA_TYPES, openFile } from "../lib/rows.ts";
 import { withSession } from "../lib/session.ts";
 import type { ImportOptions } from "./products.ts";
 
@@ -18,7 +16,7 @@ const TIMEOUT = 600_000;
 /** Sends a file to the shop as a stream, and tells what became of its lines. @returns the exit code */
 export async function importProducts(file: string, options: ImportOptions, io: Io): Promise<number> {
   const format = formatOf(options.format, file);
-  const { source, size } = await openSource(file, io);
+  const { source, size } = file === "-" ? { source: io.stdin, size: undefined } : await openFile(file);
   if (options.dryRun) return printReport(await checkLines(source, format), options, io);
   const meter = await openMeter(io, { unit: "byte", total: size, json: options.json });
   try {
@@ -28,16 +26,6 @@ export async function importProducts(file: string, options: ImportOptions, io: I
   } finally {
     await meter.end();
     source.destroy();
-  }
-}
-
-async function openSource(file: string, io: Io): Promise<{ source: Readable; size: number | undefined }> {
-  if (file === "-") return { source: io.stdin, size: undefined };
-  try {
-    const { size } = await stat(file);
-    return { source: createReadStream(file), size };
-  } catch (error) {
-    throw new CliError(`${file} can't be read: ${messageOf(error)}.`);
   }
 }
 

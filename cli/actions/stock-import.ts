@@ -1,5 +1,3 @@
-import { createReadStream } from "node:fs";
-import { access } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import Type from "typebox";
 import { Check } from "typebox/value";
@@ -9,7 +7,7 @@ import { CliError, EXIT, ShopRefused } from "../lib/errors.ts";
 import type { Io } from "../lib/io.ts";
 import { patiently } from "../lib/patience.ts";
 import { openMeter } from "../lib/progress.ts";
-import { type Format, formatOf } from "../lib/rows.ts";
+import { type Format, formatOf, openFile } from "../lib/rows.ts";
 import { withSession } from "../lib/session.ts";
 import type { StockImportOptions } from "./stock.ts";
 
@@ -26,13 +24,9 @@ interface Counts {
 /** Sets what is on hand, a line a product: the shop has no way to take stock alone in bulk. @returns the exit code */
 export async function importStock(file: string, options: StockImportOptions, io: Io): Promise<number> {
   const format = formatOf(options.format, file);
-  if (file !== "-") {
-    await access(file).catch((error: Error) => {
-      throw new CliError(`${file} can't be read: ${error.message}.`);
-    });
-  }
+  const { source } = file === "-" ? { source: io.stdin } : await openFile(file);
   // Not before somebody reads: readline lets go of lines that nobody waits for.
-  const open = () => createInterface({ input: file === "-" ? io.stdin : createReadStream(file) });
+  const open = () => createInterface({ input: source });
   const meter = await openMeter(io, { unit: "product", json: options.json });
   const counts: Counts = { set: 0, rejected: [] };
   try {
@@ -46,6 +40,7 @@ export async function importStock(file: string, options: StockImportOptions, io:
       );
   } finally {
     await meter.end();
+    source.destroy();
   }
   if (options.json) io.printLine({ type: "summary", dry_run: options.dryRun === true, ...counts });
   else {

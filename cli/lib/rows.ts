@@ -1,5 +1,6 @@
+import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { Misuse } from "./errors.ts";
+import { CliError, codeOf, Misuse } from "./errors.ts";
 
 export type Format = "ndjson" | "csv";
 export const MEDIA_TYPES = { ndjson: "application/x-ndjson", csv: "text/csv" } as const;
@@ -13,6 +14,29 @@ export function formatOf(format: Format | undefined, file: string): Format {
     `${file === "-" ? "Standard input" : file} doesn't tell its format.`,
     "Say it with --format ndjson or --format csv.",
   );
+}
+
+const WHY = new Map<unknown, string>([
+  ["ENOENT", "there is no such file"],
+  ["EACCES", "its permissions are not for you"],
+  ["EISDIR", "it is a directory"],
+]);
+
+/** A file's bytes, and how many there are if that is known. @throws CliError if it can't be read */
+export async function openFile(file: string): Promise<{ source: Readable; size: number | undefined }> {
+  try {
+    const handle = await open(file);
+    const stats = await handle.stat();
+    if (!stats.isDirectory()) {
+      return { source: handle.createReadStream(), size: stats.isFile() ? stats.size : undefined };
+    }
+    await handle.close();
+    throw Object.assign(new Error(), { code: "EISDIR" });
+  } catch (error) {
+    throw new CliError(`${file} can't be read: ${WHY.get(codeOf(error)) ?? codeOf(error)}.`, {
+      next: "Name another file, or - for standard input.",
+    });
+  }
 }
 
 /** One row as one line of NDJSON or CSV, its end included. @param columns of CSV, in their order */

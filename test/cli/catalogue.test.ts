@@ -121,12 +121,19 @@ describe("molecart products", () => {
     const runs = await Promise.all([
       act((io) => importProducts("catalogue.txt", {}, io), { env }),
       act((io) => importProducts("/nonexistent/catalogue.csv", {}, io), { env }),
+      act((io) => importProducts("test", { format: "csv" }, io), { env }),
+      act((io) => importStock("/nonexistent/counted.csv", {}, io), { env }),
+      act((io) => importStock("test", { format: "csv" }, io), { env }),
     ]);
-    expect(runs.map(({ code, stdout }) => [code, stdout])).toEqual([
-      [2, ""],
-      [1, ""],
-    ]);
+    expect(runs.map(({ code, stdout }) => [code, stdout])).toEqual([[2, ""], ...Array(4).fill([1, ""])]);
     expect(runs[0]?.stderr).toContain("--format");
+    const next = "Name another file, or - for standard input.\n";
+    expect(runs.slice(1).map(({ stderr }) => stderr)).toEqual([
+      `/nonexistent/catalogue.csv can't be read: there is no such file.\n${next}`,
+      `test can't be read: it is a directory.\n${next}`,
+      `/nonexistent/counted.csv can't be read: there is no such file.\n${next}`,
+      `test can't be read: it is a directory.\n${next}`,
+    ]);
   });
 });
 
