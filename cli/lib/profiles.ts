@@ -65,18 +65,25 @@ export class Profiles {
    * and writes the next one must be alone.
    */
   async change<T>(work: (file: ProfileFile) => Promise<T>): Promise<T> {
-    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
-    const unlock = await this.#lock();
+    const unlock = await mkdir(dirname(this.path), { recursive: true, mode: 0o700 })
+      .then(async () => await this.#lock())
+      .catch(this.#refuse);
     try {
       const file = await this.read();
       const before = JSON.stringify(file);
       const result = await work(file);
-      if (JSON.stringify(file) !== before) await this.#write(file);
+      if (JSON.stringify(file) !== before) await this.#write(file).catch(this.#refuse);
       return result;
     } finally {
       await unlock();
     }
   }
+
+  readonly #refuse = (error: unknown): never => {
+    throw new CliError(`${this.path} can't be written (${codeOf(error) ?? messageOf(error)}).`, {
+      next: "Set XDG_CONFIG_HOME to a directory of yours, or use ADMIN_EMAIL and ADMIN_PASSWORD: they need no file.",
+    });
+  };
 
   /** Written aside and renamed: a crash in between leaves the old tokens, not half of the new ones. */
   async #write(file: ProfileFile): Promise<void> {

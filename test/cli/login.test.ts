@@ -156,6 +156,20 @@ describe("a profile", () => {
   });
 });
 
+it("a login that can't be kept is told with what to do", async () => {
+  await withDirectory(async (config) => {
+    const file = join(config, "file");
+    await writeFile(file, "");
+    expect(await logInTo(shop, file)).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(
+        /^.*profiles\.json can't be written \(ENOTDIR\)\.\nSet XDG_CONFIG_HOME to .*\n$/,
+      ),
+    });
+  });
+});
+
 describe("molecart logout", () => {
   it("ends the session in the shop and forgets it here", async () => {
     await withDirectory(async (config) => {
