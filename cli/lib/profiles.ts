@@ -46,15 +46,13 @@ export class Profiles {
     try {
       text = await readFile(this.path, "utf8");
     } catch (error) {
-      if (["ENOENT", "ENOTDIR"].includes(String(codeOf(error)))) {
-        return { current: null, profiles: {} };
-      }
+      if (["ENOENT", "ENOTDIR"].includes(String(codeOf(error)))) return bare({ current: null, profiles: {} });
       throw new CliError(`${this.path} can't be read: ${messageOf(error)}.`, {
         next: "Mend its permissions, or log in again after deleting it.",
       });
     }
     const file: unknown = parse(text);
-    if (Check(ProfileFile, file)) return file;
+    if (Check(ProfileFile, file)) return bare(file);
     throw new CliError(`${this.path} is no file of molecart's profiles.`, {
       next: "Delete it and log in again with `molecart login`.",
     });
@@ -107,6 +105,12 @@ export class Profiles {
       }
     }
   }
+}
+
+/** With profiles that have the names of logins alone, and not those that every object has. */
+function bare(file: ProfileFile): ProfileFile {
+  Object.setPrototypeOf(file.profiles, null);
+  return file;
 }
 
 function parse(text: string): unknown {

@@ -119,6 +119,15 @@ describe("a profile", () => {
     });
   });
 
+  it.each(["toString", "__proto__"])("named %s is none that is there by itself", async (profile) => {
+    const env = { MOLECART_URL: shop.url };
+    expect(await act((io) => whoami({ profile }, io), { env })).toMatchObject({
+      code: 2,
+      stderr: `There is no profile ${profile}.\nMake it with \`molecart login --profile ${profile}\`.\n`,
+    });
+    expect(await act((io) => logout({ profile }, io), { env })).toMatchObject({ code: 4 });
+  });
+
   it("is found by --url, --profile, MOLECART_PROFILE, MOLECART_URL, the last login, PORT, in this order", async () => {
     await withDirectory(async (config) => {
       const env = { XDG_CONFIG_HOME: config };
