@@ -81,7 +81,9 @@ async function eachLine(
       await take(line);
       counts.set++;
     } catch (error) {
-      if (!(error instanceof ShopRefused) || error.status >= 500 || error.status === 401) throw error;
+      // Whose login is refused once is refused at each line.
+      if (!(error instanceof ShopRefused) || error.status >= 500 || [401, 403].includes(error.status))
+        throw error;
       counts.rejected.push({ line: number, error: error.message });
     }
   }

@@ -172,6 +172,11 @@ describe("molecart stock", () => {
     expect(run).toMatchObject({ code: 1, stdout: "1 set, 2 rejected.\n" });
     expect(run.stderr).toMatch(/line 3: .*There is no product 2000000000.*\nline 4: it needs/);
     expect(await stockOf(id)).toBe(10);
+    const { email, password } = await givenUser(shop);
+    const customer = { ...env, ADMIN_EMAIL: email, ADMIN_PASSWORD: password };
+    const refused = await act((io) => importStock("-", { format: "csv" }, io), { env: customer, input });
+    expect(refused).toMatchObject({ code: 1, stdout: "" });
+    expect(refused.stderr).toMatch(/^The shop refused: .*\(403 .*\)\nLog in as an admin .*\n$/);
   });
 });
 
