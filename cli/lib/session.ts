@@ -135,6 +135,11 @@ export async function withSession<T>(
   const session = await openSession(options, io);
   try {
     return await work(session);
+  } catch (error) {
+    // A token that is not over yet, and that the shop takes no more: its session was ended there.
+    if (session.profile !== undefined && error instanceof ShopRefused && error.status === 401)
+      throw expired(session.profile);
+    throw error;
   } finally {
     await session.close();
   }

@@ -5,6 +5,7 @@ import { login, logout, whoami } from "../../cli/actions/login.ts";
 import { Profiles } from "../../cli/lib/profiles.ts";
 import { findShop } from "../../cli/lib/session.ts";
 import { molecart } from "../helpers/cli.ts";
+import { send } from "../helpers/client.ts";
 import { ADMIN, SECRETS } from "../helpers/env.ts";
 import { type Shop, startShop } from "../helpers/shop.ts";
 import { act, adminOf, withDirectory } from "./support.ts";
@@ -105,6 +106,21 @@ describe("a profile", () => {
       const run = await act((io) => whoami({}, io), { env });
       expect(run).toMatchObject({ code: 4, stdout: "" });
       expect(run.stderr).toContain("molecart login --profile default");
+    });
+  });
+
+  it("whose session was ended in the shop is told with its name", async () => {
+    await withDirectory(async (config) => {
+      await logInTo(shop, config, "work");
+      const env = { XDG_CONFIG_HOME: config };
+      const access_token = (await new Profiles(env).read()).profiles.work?.access_token;
+      await send(shop, "POST", "/api/auth/logout", undefined, { token: access_token ?? "" });
+      expect(await act((io) => whoami({ profile: "work" }, io), { env })).toMatchObject({
+        code: 4,
+        stdout: "",
+        stderr:
+          "The login of the profile work has ended.\nLog in again with `molecart login --profile work`.\n",
+      });
     });
   });
 
