@@ -77,11 +77,15 @@ export async function findShop(options: ShopOptions, env: NodeJS.ProcessEnv): Pr
           ? [recent.url, "the profile last logged in to"]
           : [`http://127.0.0.1:${env.PORT || "8080"}`, env.PORT ? "PORT" : "the default"];
   if (!isOrigin(url)) {
-    const shown = url.replace(/\/\/[^/]*@/, "//");
-    throw new Misuse(`${shown} is not an address like http://127.0.0.1:8080.`);
+    const shown = url.replace(/\/\/[^/]*@/, "//…@");
+    throw new Misuse(
+      `${shown} is not an address like http://127.0.0.1:8080.`,
+      `It is that of ${from}: name http or https, a host and a port, and nothing before or behind them.`,
+    );
   }
   // A token goes to the shop that gave it and to no other.
-  const isOf = (profile: Profile) => new URL(profile.url).origin === new URL(url).origin;
+  const isOf = (profile: Profile) =>
+    URL.canParse(profile.url) && new URL(profile.url).origin === new URL(url).origin;
   if (wanted && chosen && !isOf(chosen)) {
     throw new Misuse(`The profile ${wanted} is of ${chosen.url}, not of ${url}.`);
   }

@@ -200,7 +200,10 @@ describe("molecart verify fails with one sentence and the next step", () => {
       [["verify", "--url", "ftp://shop"], /is not an address/],
       [["verify", "--url", "shop"], /is not an address/],
       [["verify", "--url", "http://shop.example/sub"], /is not an address/],
-      [["verify", "--url", "http://ada:secret@shop.example"], /^http:\/\/shop\.example is not an address/],
+      [
+        ["verify", "--url", "http://ada:secret@shop.example"],
+        /^http:\/\/…@shop\.example is not an address.*\nIt is that of --url: /,
+      ],
       [["verify", "now"], /too many arguments/],
       [["verfiy"], /unknown command/],
     ];
