@@ -75,7 +75,7 @@ async function draftOf(
     lines.push({ product: await findProduct(client, product), quantity });
   }
   const address = options.address ?? (await defaultAddress(client));
-  if (address === undefined)
+  if (address === undefined || (typeof address === "string" && address.trim() === ""))
     throw new Misuse("Where should it go?", 'Say it: --address "12 Analytical Row, London"');
   return { lines, address, payment: options.pay };
 }

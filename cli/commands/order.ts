@@ -11,6 +11,7 @@ import {
   type CommonOptions,
   changesThings,
   examples,
+  idempotencyKey,
   prose,
   several,
   talksToShop,
@@ -36,7 +37,11 @@ function place(command: Command): void {
       "--pay <method>",
       "a payment method like pm_card_visa; without one the order waits for its payment",
     )
-    .option("--key <key>", "the Idempotency-Key: the same again makes no second order (default: a new one)")
+    .option(
+      "--key <key>",
+      "the Idempotency-Key: the same again makes no second order (default: a new one)",
+      idempotencyKey,
+    )
     .option("--synthetic", "mark the order as made by a machine")
     .addHelpText(
       "after",
@@ -102,7 +107,7 @@ function changing(command: Command): void {
       .argument(...ORDER),
   )
     .option("--method <method>", "the payment method", "pm_card_visa")
-    .option("--key <key>", "the Idempotency-Key (default: a new one)")
+    .option("--key <key>", "the Idempotency-Key (default: a new one)", idempotencyKey)
     .addHelpText("after", examples("order pay MC-000042 --method pm_card_visa"))
     .action(async (order: string, options: PayOptions) => {
       await run(options, async (io) =>
@@ -150,7 +155,7 @@ function changing(command: Command): void {
   )
     .option("--amount <amount>", "like 5.00 (default: all that is left)", amount)
     .option("--reason <text>", "kept with the refund", "refunded by an operator")
-    .option("--key <key>", "the Idempotency-Key (default: a new one)")
+    .option("--key <key>", "the Idempotency-Key (default: a new one)", idempotencyKey)
     .addHelpText("after", examples("order refund MC-000042 --amount 5 --reason 'damaged in transit'"))
     .action(async (order: string, options: RefundOptions) => {
       await run(options, async (io) =>

@@ -67,6 +67,12 @@ export function amount(text: string): number {
   return Number(text);
 }
 
+/** A parser of Idempotency-Keys, as the shop takes them. */
+export function idempotencyKey(text: string): string {
+  if (!/^[!-~]{1,255}$/.test(text)) throw new InvalidArgumentError("It must be 1 to 255 letters of ASCII.");
+  return text;
+}
+
 /** Gathers an option that may stand several times. */
 export function several(value: string, before: string[] = []): string[] {
   return [...before, value];

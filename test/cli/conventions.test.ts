@@ -291,6 +291,7 @@ describe("misused", () => {
     ["order plce", /unknown command 'plce' \(Did you mean place\?\)/],
     ["helth", /unknown command 'helth' \(Did you mean health\?\)/],
     ["health --wach", /unknown option '--wach' \(Did you mean --watch\?\)/],
+    ["order pay MC-000001 --key ключ", /It must be 1 to 255 letters of ASCII/],
     ["order show", /missing required argument 'order'/],
     ["seed --products many", /It must be a whole number from 0/],
     ["completion tcsh", /Allowed choices are bash, zsh, fish/],

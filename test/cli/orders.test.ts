@@ -84,6 +84,7 @@ describe("molecart order place", () => {
       act((io) => placeOrder({}, io), { env }),
       act((io) => placeOrder({ item: [product] }, io), { env }),
       act((io) => placeOrder({ item: ["4 2"], address }, io), { env }),
+      act((io) => placeOrder({ item: [product], address: " " }, io), { env }),
     ]);
     expect(runs.map(({ code, stdout }) => [code, stdout])).toEqual(runs.map(() => [2, ""]));
   });
