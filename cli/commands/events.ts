@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { SERVICE_NAMES } from "../../lib/service-names.ts";
 import type { EventListOptions, EventRedriveOptions } from "../actions/events.ts";
 import { asksFirst, type CommonOptions, examples, talksToShop, whole } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
@@ -6,7 +7,7 @@ import { run } from "../lib/run.ts";
 export function eventsCommand(command: Command): void {
   talksToShop(command.command("list").description("dead letters first, then those that are late"))
     .addOption(new Option("--state <state>", "only these").choices(["dead", "late"]))
-    .option("--subscriber <service>", "only those for this service")
+    .addOption(new Option("--subscriber <service>", "only those for this service").choices(SERVICE_NAMES))
     .option("--limit <n>", "how many", whole(1, 100), 20)
     .option("--page <n>", "from 1", whole(1), 1)
     .addHelpText(
@@ -37,7 +38,7 @@ export function eventsCommand(command: Command): void {
       .description("have dead letters delivered again")
       .argument("[ids...]", "as `events list` shows them"),
   )
-    .option("--subscriber <service>", "all those for this service")
+    .addOption(new Option("--subscriber <service>", "all those for this service").choices(SERVICE_NAMES))
     .option("--all", "all of them")
     .addHelpText(
       "after",

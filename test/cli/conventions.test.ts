@@ -294,6 +294,8 @@ describe("misused", () => {
     ["order pay MC-000001 --key ключ", /It must be 1 to 255 letters of ASCII/],
     ["order show", /missing required argument 'order'/],
     ["seed --products many", /It must be a whole number from 0/],
+    ["events list --subscriber notification", /Allowed choices are gateway, .*notifications/],
+    ["events redrive --subscriber notification", /Allowed choices are gateway, .*notifications/],
     ["completion tcsh", /Allowed choices are bash, zsh, fish/],
     ["products list --sort colour", /Allowed choices are newest/],
   ])("molecart %s: 2, and what was meant", async (line, what) => {
