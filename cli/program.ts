@@ -163,12 +163,20 @@ export async function buildProgram(
   return program;
 }
 
+/** `help order place` as `order place --help`: commander's own takes one name, and a wrong one without a word. */
+function withoutHelp([node = "", script = "", first, ...names]: readonly string[]): string[] {
+  const isKnown = COMMANDS.some(({ name }) => name === names[0]);
+  if (first !== "help" || names.length === 0)
+    return [node, script, ...(first === undefined ? [] : [first]), ...names];
+  return isKnown ? [node, script, ...names, "--help"] : [node, script, ...names];
+}
+
 /** Runs the command line there and sets its exit code. */
-export async function main(argv: readonly string[], where: Surroundings = process): Promise<void> {
+export async function main(line: readonly string[], where: Surroundings = process): Promise<void> {
+  const argv = withoutHelp(line);
   // The program itself has no options that take a value: the first of the other words names the command.
   const words = argv.slice(2).filter((word) => !word.startsWith("-"));
-  const name = words[0] === "help" ? words[1] : words[0];
-  const program = await buildProgram((one) => one === name, where);
+  const program = await buildProgram((one) => one === words[0], where);
   allowClosedPipe(where);
   // Who doesn't know yet what there is asked for nothing wrong.
   if (argv.length === 2) return program.outputHelp();

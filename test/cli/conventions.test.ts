@@ -307,6 +307,17 @@ describe("misused", () => {
 });
 
 describe("molecart by itself", () => {
+  it("helps with a command of a command, and says what was meant by one that is none", async () => {
+    const [help, own] = [await molecart("help order place"), await molecart("order place --help")];
+    expect(help).toMatchObject({ code: 0, stderr: "", stdout: own.stdout });
+    expect(help.stdout).toContain("--item");
+    expect(await molecart("help ordr")).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: expect.stringContaining("Did you mean order?"),
+    });
+  });
+
   it("greets with its help", async () => {
     const [bare, help] = [await molecart(""), await molecart("--help")];
     expect(bare).toMatchObject({ code: 0, stderr: "", stdout: help.stdout });
