@@ -36,7 +36,7 @@ export function stockCommand(command: Command): void {
       .argument("<product>", "its id or SKU")
       .argument("<quantity>", "40, +5 or -3"),
   )
-    .addHelpText("after", examples("stock set 42 100", "stock set HK-COF-0001 +24", "stock set 42 -- -3"))
+    .addHelpText("after", examples("stock set 42 100", "stock set HK-COF-0001 +24", "stock set 42 -3"))
     .addHelpText("after", prose("Never below what is reserved for orders under way."))
     .action(async (product: string, quantity: string, options: StockSetOptions) => {
       await run(options, async (io) =>
