@@ -49,11 +49,16 @@ export async function logs(options: LogsOptions, io: Io): Promise<number> {
       `There are ${present.map(({ node }) => node).join(", ")}.`,
     );
 
-  const show = await printerOf(
+  const print = await printerOf(
     options,
     present.map(({ node }) => node),
     io,
   );
+  let isEmpty = true;
+  const show = async (line: LogLine) => {
+    isEmpty = false;
+    await print(line);
+  };
   const wantsAll = options.since !== undefined || options.request !== undefined || options.grep !== undefined;
   const tail = options.tail ?? (wantsAll ? undefined : TAIL);
   const position: Position = new Map();
@@ -67,6 +72,7 @@ export async function logs(options: LogsOptions, io: Io): Promise<number> {
     for await (const line of readLines(await nodesOf(directory), position))
       if (passes(line, filter)) await show(line);
   }
+  if (isEmpty && !options.json) io.say("No lines.");
   return EXIT.ok;
 }
 

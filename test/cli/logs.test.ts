@@ -56,6 +56,13 @@ describe("molecart logs", () => {
     await withLogs(async (dataDir) => expect(await shown(dataDir, options)).toEqual(expected));
   });
 
+  it("says so where no line is one of those asked for, as of a mistyped service", async () => {
+    await withLogs(async (dataDir) => {
+      const ran = await act((io) => logs({ service: ["payment"] }, io), { env: { DATA_DIR: dataDir } });
+      expect(ran).toMatchObject({ code: 0, stdout: "", stderr: "No lines.\n" });
+    });
+  });
+
   it("follows what comes, in new files and of new nodes too", async () => {
     await withLogs(async (dataDir) => {
       const stop = new AbortController();
