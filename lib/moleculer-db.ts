@@ -15,13 +15,18 @@ export interface FindOptions {
   offset?: number;
 }
 
+export interface DocumentUpdate<D> {
+  $set: Partial<D>;
+  $unset?: Readonly<Record<string, true>>;
+}
+
 /** What the adapters of moleculer-db (NeDB here, Mongoose in a cluster) have in common, as far as we use it. */
 export interface DocumentAdapter<D> {
   find(options: FindOptions): Promise<D[]>;
   count(options: { query?: DocumentQuery }): Promise<number>;
   findById(id: string): Promise<D | null>;
   insert(document: D): Promise<D>;
-  updateMany(query: DocumentQuery, update: { $set: Partial<D> }): Promise<number>;
+  updateMany(query: DocumentQuery, update: DocumentUpdate<D>): Promise<number>;
   removeMany(query: DocumentQuery): Promise<number>;
 }
 
@@ -34,7 +39,7 @@ export interface NedbAdapter<D> extends DocumentAdapter<D> {
     removeIndex(fieldName: string): Promise<void>;
     updateAsync(
       query: DocumentQuery,
-      update: { $set: Partial<D> },
+      update: DocumentUpdate<D>,
       options: { multi: boolean },
     ): Promise<{ numAffected: number }>;
   };

@@ -30,9 +30,14 @@ export class Documents<D extends { _id: string }> {
     }
   }
 
-  /** Sets fields of the documents that match, each in one step: a condition on the old value decides races. */
-  async setWhere(query: DocumentQuery, fields: Partial<D>): Promise<void> {
-    await this.#adapter.updateMany(query, { $set: fields });
+  /**
+   * Sets fields of the documents that match, each in one step: a condition on the old value decides races.
+   * @param without fields that are taken away
+   * @returns how many were changed
+   */
+  setWhere(query: DocumentQuery, fields: Partial<D>, without: readonly string[] = []): Promise<number> {
+    const $unset = Object.fromEntries(without.map((field) => [field, true as const]));
+    return this.#adapter.updateMany(query, { $set: fields, ...(without.length > 0 ? { $unset } : {}) });
   }
 
   removeMany(query: DocumentQuery): Promise<number> {

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import type { ServiceBroker, Service as ServiceClass } from "moleculer";
 import type { Connection, Model } from "mongoose";
-import type { DocumentAdapter, DocumentQuery, FindOptions } from "../moleculer-db.ts";
+import type { DocumentAdapter, DocumentQuery, DocumentUpdate, FindOptions } from "../moleculer-db.ts";
 import { tracingOf } from "../tracing/tracing.ts";
 import { untilReachable } from "./reachable.ts";
 
@@ -21,7 +21,7 @@ interface StockAdapter<D> {
   service: ServiceClass;
   model: Model<D>;
   conn: Connection;
-  updateMany(query: DocumentQuery, update: { $set: Partial<D> }): Promise<number>;
+  updateMany(query: DocumentQuery, update: DocumentUpdate<D>): Promise<number>;
   removeMany(query: DocumentQuery): Promise<number>;
 }
 

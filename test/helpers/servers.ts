@@ -42,6 +42,9 @@ export function haveServers(...kinds: ProgramKind[]): boolean {
   return false;
 }
 
+/** Whether what stands in for MongoDB here lets two who change one document at once both believe that they did. */
+export const isFerret = programOf("mongo", process.env)?.name === "ferretdb";
+
 /** Starts a server on a free port with no data. @param flags more command-line arguments */
 export async function startServer(kind: ProgramKind, flags: readonly string[] = []): Promise<TestServer> {
   const program = programOf(kind, process.env);
