@@ -155,6 +155,37 @@ export const mongoUrl = makeValidator<string>((input) => {
   return input;
 });
 
+/** A mail server. Only what a URL says for sure: no path, no options, and a user with every password. */
+export const smtpUrl = makeValidator<string>((input) => {
+  const { protocol, hostname, username, password, pathname, search, hash } = URL.canParse(input)
+    ? new URL(input)
+    : new URL("none:");
+  const isFine =
+    ["smtp:", "smtps:"].includes(protocol) &&
+    hostname !== "" &&
+    /^\/?$/.test(pathname) &&
+    search === "" &&
+    hash === "" &&
+    (username !== "" || password === "") &&
+    isEncoded(username) &&
+    isEncoded(password);
+  if (!isFine)
+    throw new EnvError("must be like smtps://user:password@host:465, user and password percent-encoded");
+  return input;
+});
+
+/** `shop@shop.example`, or `The Shop <shop@shop.example>`; undefined if it is neither. */
+export function mailbox(text: string): { name: string; address: string } | undefined {
+  const match = /^(?:"?([^"<>\p{Cc}]*?)"?\s*<([^<>]+)>|(\S+))$/u.exec(text.trim());
+  const address = match?.[2] ?? match?.[3] ?? "";
+  return Check(Email(), address) ? { name: match?.[1] ?? "", address } : undefined;
+}
+
+export const mailFrom = makeValidator<string>((input) => {
+  if (!mailbox(input)) throw new EnvError("must be an address, like The Shop <shop@shop.example>");
+  return input;
+});
+
 export const origins = makeValidator<string[]>((input) => {
   const values = input
     .split(",")

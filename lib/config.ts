@@ -7,6 +7,7 @@ import {
   email,
   integer,
   list,
+  mailFrom,
   mongoUrl,
   natsUrls,
   nodeId,
@@ -20,6 +21,7 @@ import {
   secret,
   secrets,
   services,
+  smtpUrl,
 } from "./config-values.ts";
 import { withFiles } from "./env-files.ts";
 import { TAX_PLACES } from "./money.ts";
@@ -106,6 +108,8 @@ const SPEC = {
   // As long as dead letters are kept, or one that is delivered again would be told again.
   NOTIFICATION_RETENTION_DAYS: integer(60, 36_500)({ default: 90 }),
   LOW_STOCK_THRESHOLD: integer(0, 1_000_000)({ default: 5 }),
+  SMTP_URL: smtpUrl({ default: "" }),
+  MAIL_FROM: mailFrom({ default: "" }),
   CORS_ORIGINS: origins({ default: [] }),
   TRUST_PROXY: bool({ default: false }),
   BODY_LIMIT: integer(1024, 100_000_000)({ default: 1_000_000 }),
@@ -212,6 +216,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, own?: Embedded): Config {
   if ((values.ADMIN_EMAIL === "") !== (values.ADMIN_PASSWORD === "")) {
     problems.push("ADMIN_EMAIL and ADMIN_PASSWORD go together");
   }
+  if (values.SMTP_URL !== "" && values.MAIL_FROM === "") problems.push("MAIL_FROM is required with SMTP_URL");
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     ...values,

@@ -279,6 +279,12 @@ export class RefundRefused extends failure<{ reason: string }>(
   409,
   "The payment provider refuses this refund.",
 ) {}
+/** A mail that waits or was sent is not sent twice at an admin's wish, and one that was kept not at all. */
+export class MailNotFailed extends failure<{ status: string }>(
+  "MAIL_NOT_FAILED",
+  409,
+  (d) => `Only a mail that failed can be sent again: this one is ${d.status}.`,
+) {}
 export class InvalidSignature extends failure(
   "INVALID_SIGNATURE",
   401,

@@ -179,6 +179,25 @@ const CATALOGUE = {
     labels: { provider: null, outcome: ["captured", "declined", "invalid_method", "unavailable", "unknown"] },
     owner: "payments",
   },
+  molecart_mails_total: {
+    type: "counter",
+    help: "Attempts to hand a mail to the mail server: sent, to be tried again (deferred), or given up (failed)",
+    labels: { outcome: ["sent", "deferred", "failed"] },
+    owner: "notifications",
+  },
+  molecart_mails_waiting: {
+    type: "gauge",
+    help: "Mails that are queued or being sent",
+    labels: {},
+    owner: "notifications",
+  },
+  molecart_mail_oldest_seconds: {
+    type: "gauge",
+    help: "How long the oldest of the mails that wait has been waiting; 0 if there is none",
+    labels: {},
+    unit: "seconds",
+    owner: "notifications",
+  },
   molecart_queue_pending: {
     type: "gauge",
     help: "Jobs that are due or being handled",

@@ -2,17 +2,13 @@ import type { ResultOf } from "../../lib/contract.ts";
 import type { EventEnvelope } from "../../lib/events.ts";
 import type { Documents } from "../../lib/stores/documents.ts";
 import type { Text } from "./messages.ts";
-import type { Notification, notificationsContract, OutboxMessage } from "./notifications.contract.ts";
-import {
-  type InAppDocument,
-  isInApp,
-  type NotificationDocument,
-  type OutboxDocument,
-} from "./notifications.model.ts";
+import type { Notification, notificationsContract } from "./notifications.contract.ts";
+import { type InAppDocument, isInApp, type NotificationDocument } from "./notifications.model.ts";
 
 /**
  * Puts a message into a user's inbox (or the admins'), once for each event.
  * @param data what an app needs to show more: ids and amounts
+ * @param synthetic whether it is about an order of a load generator, whose mails stay here
  */
 export async function tell(
   documents: Documents<NotificationDocument>,
@@ -20,6 +16,7 @@ export async function tell(
   userId: string,
   text: Text,
   data: InAppDocument["data"],
+  synthetic = false,
 ): Promise<void> {
   await documents.insertOnce({
     _id: `${event_id}:in_app`,
@@ -29,19 +26,20 @@ export async function tell(
     ...text,
     data,
     order_id: typeof data.order_id === "string" ? data.order_id : null,
+    ...(synthetic ? { synthetic } : {}),
     read_at: null,
     created_at: new Date(occurred_at).toISOString(),
   });
 }
 
-/** An order's number as an earlier message told it; null if none did yet. */
-export async function orderNumber(
+/** What earlier messages told of an order: its number, null if none did yet, and whether a load generator made it. */
+export async function orderTold(
   documents: Documents<NotificationDocument>,
   orderId: string,
-): Promise<string | null> {
+): Promise<{ number: string | null; synthetic: boolean }> {
   const told = (await documents.find({ query: { order_id: orderId } })).filter(isInApp);
   const numbers = told.map(({ data }) => data.number).filter((number) => typeof number === "string");
-  return numbers[0] ?? null;
+  return { number: numbers[0] ?? null, synthetic: told.some(({ synthetic }) => synthetic === true) };
 }
 
 /**
@@ -67,9 +65,4 @@ export async function auditOf(
 export function notificationOf(document: InAppDocument): Notification {
   const { _id, type, title, body, data, read_at, created_at } = document;
   return { id: _id, type, title, body, data, read_at, created_at };
-}
-
-export function outboxMessageOf(document: OutboxDocument): OutboxMessage {
-  const { _id, channel, to, subject, body, status, created_at } = document;
-  return { id: _id, channel, to, subject, body, status, created_at };
 }

@@ -1,5 +1,6 @@
 import Type, { type Static } from "typebox";
 import { action, contract } from "../../lib/contract.ts";
+import { MailNotFailed } from "../../lib/errors.ts";
 import { envelopeOf } from "../../lib/events.ts";
 import { Nullable, Obj, Pagination, pageParams, Text, Timestamp, Uuid } from "../../lib/schema.ts";
 
@@ -14,13 +15,20 @@ export const Notification = Obj({
 });
 export type Notification = Static<typeof Notification>;
 
+const OutboxStatus = Type.Enum(["kept", "queued", "sent", "failed"]);
+
 export const OutboxMessage = Obj({
   id: Type.String(),
   channel: Type.Enum(["email", "sms"]),
   to: Type.String(),
   subject: Type.String(),
   body: Type.String(),
-  status: Type.Enum(["kept", "sent", "failed"]),
+  status: OutboxStatus,
+  attempts: Type.Integer({ description: "how often it was given to the mail server" }),
+  last_error: Nullable(
+    Type.String({ description: "why the last attempt failed: a code of the connection's, and the server's" }),
+  ),
+  next_attempt_at: Nullable(Timestamp()),
   created_at: Timestamp(),
 });
 export type OutboxMessage = Static<typeof OutboxMessage>;
@@ -47,11 +55,24 @@ export const notificationsContract = contract(
       result: Notification,
     }),
     outbox: action({
-      summary: "Mails and texts, newest first: nothing sends them yet, so they are kept here",
+      summary:
+        "Mails, newest first, and what became of them: kept (no mail server is set), queued, sent or failed",
       rest: ["GET /admin/outbox"],
       permissions: ["admin"],
-      params: Obj({ ...pageParams, to: Type.Optional(Type.String({ maxLength: 254 })) }),
+      params: Obj({
+        ...pageParams,
+        to: Type.Optional(Type.String({ maxLength: 254 })),
+        status: Type.Optional(OutboxStatus),
+      }),
       result: Obj({ messages: Type.Array(OutboxMessage), pagination: Pagination }),
+    }),
+    resend: action({
+      summary: "Queue a mail that failed once more",
+      rest: ["POST /admin/outbox/:id/resend"],
+      permissions: ["admin"],
+      params: Obj({ id: Type.String({ minLength: 1, maxLength: 250 }) }),
+      result: OutboxMessage,
+      errors: [MailNotFailed],
     }),
     sendMail: action({
       summary: "Send a mail, once for each key",

@@ -13,14 +13,24 @@ export interface InAppDocument {
   data: Record<string, string | number | null>;
   /** The order it is about, if any: what `audit` counts by. */
   order_id: string | null;
+  /** There, and true, where a load generator made the order. */
+  synthetic?: boolean;
   read_at: string | null;
   /** When the event happened, not when we heard of it: events come in no order. */
   created_at: string;
 }
 
 /** A mail or a text, and what became of it. */
-export interface OutboxDocument extends Omit<OutboxMessage, "id"> {
+export interface OutboxDocument
+  extends Omit<OutboxMessage, "id" | "attempts" | "last_error" | "next_attempt_at"> {
   _id: string;
+  /** Those below: of what is, or was, to be sent. */
+  attempts?: number;
+  last_error?: string | null;
+  /** Since when it is to be sent: it is given up some days later. */
+  queued_at?: string;
+  /** Only while it is queued: when it is to be sent. Whoever sends it puts this off first, and so has it for that long. */
+  due_at?: string;
 }
 
 export type NotificationDocument = InAppDocument | OutboxDocument;
@@ -29,7 +39,7 @@ export type NotificationDocument = InAppDocument | OutboxDocument;
 export const ADMINS = "admins";
 
 /** Not the channel: hundreds of thousands under each of a few values make each change of one slow (mixins/documents.ts). */
-export const INDEXES = ["user_id", "order_id", "to", "created_at"] as const;
+export const INDEXES = ["user_id", "order_id", "to", "created_at", "due_at"] as const;
 
 export function isInApp(document: NotificationDocument): document is InAppDocument {
   return document.channel === "in_app";

@@ -1,28 +1,55 @@
-import { NotFound } from "../../lib/errors.ts";
+import { NotFound, Unavailable } from "../../lib/errors.ts";
+import { beforeStop } from "../../lib/lifecycle.ts";
 import { principalOf } from "../../lib/meta.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { toDecimal } from "../../lib/money.ts";
 import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { pageOf } from "../../lib/schema.ts";
 import { type Ctx, defineService } from "../../lib/service.ts";
 import { daysAgo, OldDocuments } from "../../lib/stores/old-documents.ts";
+import { atMost } from "../../lib/waiting.ts";
 import { documents } from "../../mixins/documents.ts";
-import { auditOf, notificationOf, orderNumber, outboxMessageOf, tell } from "./inbox.ts";
+import { auditOf, notificationOf, orderTold, tell } from "./inbox.ts";
+import { Mailer, mailSamples } from "./mailer.ts";
 import { orderText, refundText, stockLowText, welcomeText } from "./messages.ts";
 import { notificationsContract } from "./notifications.contract.ts";
 import { ADMINS, INDEXES, isInApp, type NotificationDocument } from "./notifications.model.ts";
-import { dispatch, mailUser } from "./outbox.ts";
+import { dispatch, mailUser, type Outbox, outboxMessageOf, resend } from "./outbox.ts";
+import { smtpTransport, type Transport } from "./smtp.ts";
 
 /** ms between two looks for messages that are too old to be kept. */
 const FORGET_EVERY = 3_600_000;
 
 const NEWEST_FIRST = ["-created_at", "-_id"];
 
+/** ms that a refund's mail waits for a message of its order, which says whether the mail may leave the shop. */
+const ORDER_TOLD_WITHIN = 300_000;
+
 export default defineService(notificationsContract)({
   mixins: [documents<NotificationDocument>("notifications", { indexes: INDEXES })],
 
-  state() {
-    return { stop: async () => {} };
+  state(): {
+    outbox: Outbox;
+    mailer: Mailer | undefined;
+    transport: Transport | undefined;
+    stopForgetting: () => Promise<void>;
+  } {
+    const { broker, documents, logger } = this;
+    const config = configOf(broker);
+    const metrics = metricsOf(broker);
+    const stopForgetting = async () => {};
+    metrics.collect("mails", () => mailSamples(documents));
+    if (config.SMTP_URL === "") {
+      const outbox = { documents, mailer: undefined };
+      return { outbox, mailer: undefined, transport: undefined, stopForgetting };
+    }
+    const transport = smtpTransport(config);
+    const mailer = new Mailer({ documents, transport, metrics, logger });
+    beforeStop(broker, async () => {
+      await atMost(config.SHUTDOWN_TIMEOUT, mailer.stop());
+    });
+    return { outbox: { documents, mailer }, mailer, transport, stopForgetting };
   },
 
   actions: {
@@ -60,9 +87,9 @@ export default defineService(notificationsContract)({
 
     async outbox(ctx) {
       const { limit, offset, pagination } = pageOf(ctx.params);
-      const { to } = ctx.params;
+      const { to, status } = ctx.params;
       // Only mails and texts have an address.
-      const query = { to: to ?? { $gt: "" } };
+      const query = { to: to ?? { $gt: "" }, ...(status === undefined ? {} : { status }) };
       const [found, total] = await Promise.all([
         this.documents.find({ query, sort: NEWEST_FIRST, limit, offset }),
         this.documents.count(query),
@@ -73,36 +100,43 @@ export default defineService(notificationsContract)({
       };
     },
 
+    async resend(ctx) {
+      return await resend(this.outbox, ctx.params.id);
+    },
+
     async sendMail(ctx) {
       const { key, ...message } = ctx.params;
-      await dispatch(this.documents, `key:${key}:email`, { channel: "email", ...message });
+      await dispatch(this.outbox, `key:${key}:email`, { channel: "email", ...message });
       return null;
     },
 
     async onUserRegistered(ctx) {
       const { data } = ctx.params;
-      await mailUser(ctx, this.documents, ctx.params, data.user_id, welcomeText(data));
+      await mailUser(ctx, this.outbox, ctx.params, data.user_id, welcomeText(data));
       return null;
     },
 
     async onOrder(ctx) {
       const { event, data } = ctx.params;
-      const { order_id, number, status, total, currency, reason, user_id } = data;
+      const { order_id, number, status, total, currency, reason, user_id, synthetic } = data;
       const { mail, ...text } = orderText(event, data);
       const shown = { order_id, number, status, total_amount: toDecimal(total), currency, reason };
-      await tell(this.documents, ctx.params, user_id, text, shown);
-      if (mail) await mailUser(ctx, this.documents, ctx.params, user_id, text);
+      await tell(this.documents, ctx.params, user_id, text, shown, synthetic);
+      if (mail) await mailUser(ctx, this.outbox, ctx.params, user_id, text, { keep: synthetic });
       return null;
     },
 
     async onPaymentRefunded(ctx) {
-      const { data } = ctx.params;
+      const { data, occurred_at } = ctx.params;
       const { order_id, payment_id, refund_id, amount, currency, reason, user_id } = data;
-      const number = await orderNumber(this.documents, order_id);
+      const { number, synthetic } = await orderTold(this.documents, order_id);
+      // The refund of a checkout that is undone may be heard of before its order: it is delivered again.
+      if (this.mailer && number === null && Date.now() - Date.parse(occurred_at) < ORDER_TOLD_WITHIN)
+        throw new Unavailable({ retry_after: 1 });
       const text = refundText(data, number);
       const shown = { order_id, number, payment_id, refund_id, amount: toDecimal(amount), currency, reason };
-      await tell(this.documents, ctx.params, user_id, text, shown);
-      await mailUser(ctx, this.documents, ctx.params, user_id, text);
+      await tell(this.documents, ctx.params, user_id, text, shown, synthetic);
+      await mailUser(ctx, this.outbox, ctx.params, user_id, text, { keep: synthetic });
       return null;
     },
 
@@ -121,15 +155,19 @@ export default defineService(notificationsContract)({
     const { logger } = this;
     const old = new OldDocuments(this.documents, "created_at");
     const days = configOf(this.broker).NOTIFICATION_RETENTION_DAYS;
-    this.stop = repeat({
+    this.stopForgetting = repeat({
       work: (stop) => old.remove(daysAgo(days), stop),
       every: FORGET_EVERY,
       failed: (error) => logger.warn("Could not forget old messages", { error: String(error) }),
     });
+    this.mailer?.start();
   },
 
   async stopped() {
-    await this.stop();
+    await this.stopForgetting();
+    // Those that did not end in time: another node sends them, or this one when it is back.
+    this.transport?.close();
+    await this.mailer?.stop();
   },
 });
 

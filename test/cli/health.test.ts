@@ -158,6 +158,8 @@ describe("molecart config show", () => {
     const settings = settingsOf({
       DATABASE_URL: "postgres://shop:hunter2@db:5432/shop",
       MONGO_URL: "mongodb://root:hunter2@a:1,b:2/molecart",
+      SMTP_URL: "smtps://shop%40a.example:hunter2@mail:465",
+      MAIL_FROM: "shop@a.example",
       NATS_URL: "nats://shop:hunter2@nats:4222,shop:hunter2@nats:4223,nats://hunter2@nats:4224,nats:4225",
       JWT_SECRET: "hunter2hunter2hunter2hunter2hunter2",
       ADMIN_EMAIL: "a@example.com",
@@ -170,6 +172,7 @@ describe("molecart config show", () => {
       PORT: 9000,
       DATABASE_URL: "postgres://shop:********@db:5432/shop",
       MONGO_URL: "mongodb://root:********@a:1,b:2/molecart",
+      SMTP_URL: "smtps://shop%40a.example:********@mail:465",
       NATS_URL: [
         "nats://shop:********@nats:4222",
         "shop:********@nats:4223",

@@ -69,6 +69,14 @@ export function requestsOf(
     const answer = await send(shop, "POST", "/api/cart/items", { product_id, quantity: 2 });
     return { headers: { "x-cart-token": answer.headers.get("x-cart-token") ?? "" }, product_id };
   }
+  /** A mail that the mail server refused. */
+  async function failedMail(): Promise<string> {
+    const { documents } = Object(shop.broker.getLocalService("notifications"));
+    const _id = `${newId()}:email`;
+    const mail = { channel: "email", to: user.email, subject: "Hello", body: "Hello", status: "failed" };
+    await documents.insertOnce({ _id, ...mail, created_at: new Date().toISOString() });
+    return _id;
+  }
   async function mailedToken(): Promise<string> {
     const { email } = await givenUser(shop);
     await ask("POST", "/api/auth/password/forgot", { email });
@@ -262,6 +270,7 @@ export function requestsOf(
       shows: { read_at: expect.any(String) },
     }),
     "notifications.outbox": () => ({ shows: { messages: expect.any(Array) } }),
+    "notifications.resend": async () => ({ at: { id: await failedMail() }, shows: { status: "queued" } }),
 
     "analytics.record": () => ({
       body: { type: "page_view", properties: { path: "/" } },

@@ -92,6 +92,7 @@ describe("the routes", () => {
     POST /api/admin/events/redrive A
     POST /api/admin/sagas/:order_id/redrive A
     GET /api/admin/outbox A
+    POST /api/admin/outbox/:id/resend A
   `
     .trim()
     .split("\n")

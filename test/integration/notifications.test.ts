@@ -217,6 +217,9 @@ describe("mails", () => {
         subject: "Welcome to Molecart",
         body: expect.stringContaining("Hello Ada"),
         status: "kept",
+        attempts: 0,
+        last_error: null,
+        next_attempt_at: null,
         created_at: expect.any(String),
       },
     ]);

@@ -130,6 +130,22 @@ describe("docker-compose.yml", () => {
   });
 });
 
+describe("docker-compose.mail.yml", () => {
+  it("gives the notifications, and nobody else, the mail server and a way to it", () => {
+    const mail = compose("docker-compose.mail.yml");
+    expect(Object.keys(fields(at(mail, "services")))).toEqual(["notifications"]);
+    expect(at(mail, "services", "notifications")).toEqual({
+      environment: {
+        SMTP_URL_FILE: "/run/secrets/smtp_url",
+        MAIL_FROM: expect.stringMatching(/^\$\{MAIL_FROM:\?/),
+      },
+      secrets: ["smtp_url"],
+      networks: ["outside", "observers"],
+    });
+    expect(Object.keys(fields(at(mail, "secrets")))).toEqual(["smtp_url"]);
+  });
+});
+
 describe("docker-compose.prod.yml", () => {
   const changes = Object.entries(fields(at(prod, "services")));
 
@@ -167,7 +183,7 @@ describe("docker-compose.prod.yml", () => {
 
 const program = composeProgram();
 (program ? describe : describe.skip)("compose", () => {
-  it.each<[string[]]>([[[]], [["prod"]], [["tls"]], [["prod", "tls"]]])(
+  it.each<[string[]]>([[[]], [["prod"]], [["tls"]], [["mail"]], [["prod", "tls", "mail"]]])(
     "takes the files %j, with all that watches the shop",
     async (more) => {
       const [command = "", ...args] = program ?? [];
@@ -179,6 +195,7 @@ const program = composeProgram();
           ...process.env,
           ADMIN_EMAIL: "admin@shop.example",
           MOLECART_IMAGE: "molecart:test",
+          MAIL_FROM: "shop@shop.example",
           COMPOSE_PROFILES: services.flatMap(([, one]) => list(at(one, "profiles"))).join(","),
         },
       });
@@ -209,7 +226,8 @@ describe(".env.example", () => {
   /** What stands there to be set, commented out or not. */
   const offered = [...text.matchAll(/^#?([A-Z_]+)=/gm)].map(([, name]) => String(name));
   const asked = new Set(
-    [read("docker-compose.yml"), read("docker-compose.prod.yml"), read("docker-compose.tls.yml")]
+    ["docker-compose.yml", "docker-compose.prod.yml", "docker-compose.tls.yml", "docker-compose.mail.yml"]
+      .map(read)
       .flatMap((file) => [...file.matchAll(/(?<!\$)\$\{([A-Z_]+)/g)])
       .map(([, name]) => String(name)),
   );

@@ -121,14 +121,13 @@ describe("a node of a cluster", () => {
 });
 
 describe("a value that can't be meant", () => {
-  const problem = (name: string, value: string) =>
-    problemsOf({
-      DATABASE_URL: URL,
-      JWT_SECRET: SECRET,
-      ADMIN_EMAIL: "admin@shop.example",
-      ADMIN_PASSWORD: "admin-password-1",
-      [name]: value,
-    });
+  const COMPLETE = {
+    DATABASE_URL: URL,
+    JWT_SECRET: SECRET,
+    ADMIN_EMAIL: "admin@shop.example",
+    ADMIN_PASSWORD: "admin-password-1",
+  };
+  const problem = (name: string, value: string) => problemsOf({ ...COMPLETE, [name]: value });
 
   it.each([
     ["CURRENCY", ["EUR", "JPY"], ["eur", "euro", "€", "EURO"]],
@@ -159,6 +158,11 @@ describe("a value that can't be meant", () => {
     ["ADMIN_EMAIL", ["ada@shop.example"], ["ada", "ada@shop"]],
     ["ADMIN_PASSWORD", ["8 chars."], ["7 chars", "x".repeat(129)]],
     ["SERVICES", ["orders", "orders, cart"], [",", "Orders"]],
+    [
+      "MAIL_FROM",
+      ["shop@shop.example", "The Shop <shop@shop.example>", '"Shop, Ltd" <shop@shop.example>'],
+      ["shop", "The Shop", "shop@localhost", "A <a@b.example>, B <b@b.example>", "A\nBcc: x <a@b.example>"],
+    ],
   ])("%s may be any of %j, none of %j", (name, good, bad) => {
     for (const value of good) expect([value, problem(name, value)]).toEqual([value, []]);
     for (const value of bad)
@@ -166,6 +170,35 @@ describe("a value that can't be meant", () => {
         value,
         [expect.stringMatching(new RegExp(`^${name} `))],
       ]);
+  });
+
+  it("SMTP_URL is a server and who logs in there, and needs MAIL_FROM", () => {
+    const withFrom = (SMTP_URL: string) =>
+      problemsOf({ ...COMPLETE, MAIL_FROM: "shop@shop.example", SMTP_URL });
+    for (const url of [
+      "smtp://mail",
+      "smtp://127.0.0.1:25/",
+      "smtps://[::1]:465",
+      "smtps://shop%40shop.example:p%2Fw@mail.example",
+    ])
+      expect([url, withFrom(url)]).toEqual([url, []]);
+    for (const url of [
+      "mail.example",
+      "http://mail",
+      "smtp://",
+      "smtp://:secret@mail",
+      "smtp://a:se%cret@mail",
+      "smtp://a:b/c@mail",
+      "smtp://mail?tls=off",
+      "smtp://mail/box",
+    ])
+      expect([url, withFrom(url)]).toEqual([
+        url,
+        ["SMTP_URL must be like smtps://user:password@host:465, user and password percent-encoded"],
+      ]);
+    expect(problemsOf({ ...COMPLETE, SMTP_URL: "smtp://mail" })).toEqual([
+      "MAIL_FROM is required with SMTP_URL",
+    ]);
   });
 
   it.each(["NAMESPACE", "NODE_ID"])("%s must fit into NATS' subjects where there is NATS", (name) => {
