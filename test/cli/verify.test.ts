@@ -71,7 +71,7 @@ async function listen(server: Server): Promise<string> {
 
 describe("molecart verify", () => {
   it("says that a shop in order is in order", async () => {
-    audits.orders.clear();
+    audits.clear();
     audits.order();
     const { code, stdout, stderr } = await check({ url: shop.url }, ADMIN);
     expect(stderr).toBe("");
@@ -91,7 +91,7 @@ describe("molecart verify", () => {
   });
 
   it("says what is broken, with the rows, and fails", async () => {
-    audits.orders.clear();
+    audits.clear();
     const id = audits.order();
     audits.pay(id, { captured: 1 });
     audits.lose("dead", "order.placed", 90);
@@ -109,7 +109,7 @@ describe("molecart verify", () => {
   });
 
   it("--json prints the report and nothing else, with the same exit code", async () => {
-    audits.orders.clear();
+    audits.clear();
     const good = await molecart(["verify", "--json", "--url", shop.url], ADMIN);
     expect([good.code, good.stderr]).toEqual([0, ""]);
     const report: unknown = JSON.parse(good.stdout);
@@ -118,7 +118,7 @@ describe("molecart verify", () => {
     const bad = await molecart(["verify", "--json", "--url", shop.url], ADMIN);
     expect(bad.code).toBe(1);
     expect(JSON.parse(bad.stdout)).toMatchObject({ ok: false });
-    audits.orders.clear();
+    audits.clear();
   });
 
   it("finds the shop by --url, MOLECART_URL or PORT, in this order", async () => {

@@ -27,6 +27,11 @@ export class FakeAudits {
   /** How often each action was asked. */
   readonly asked: Record<string, number> = {};
 
+  /** No orders, and nothing that is known of any. */
+  clear(): void {
+    for (const rows of [this.orders, this.reservations, this.payments, this.told]) rows.clear();
+  }
+
   /** A confirmed, paid order; its units are sold, its customer was told. @returns its id */
   order(fields: Partial<OrderRow> = {}): string {
     const order_id = fields.order_id ?? newId();

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(async () => await shop.stop());
 
 beforeEach(() => {
-  for (const rows of [audits.orders, audits.reservations, audits.payments, audits.told]) rows.clear();
+  audits.clear();
   for (const action of Object.keys(audits.asked)) audits.asked[action] = 0;
   audits.stock = { checked: 12, violations: [] };
   audits.paymentViolations = [];
