@@ -328,6 +328,18 @@ describe("a node of another version", () => {
     );
   });
 
+  it("is not judged by an answer that tells more of every order, and lacks something of one", async () => {
+    for (let n = 0; n < 10; n++) audits.order();
+    let rows = 0;
+    const report = await asOf("orders.audit", (row) => {
+      rows += 1;
+      return { ...row, more: 1, ...(rows === 10 ? { units: undefined } : {}) };
+    });
+    expect(found(report)).toEqual(
+      ["I2", "I3", "I4", "I5"].map((id) => `${id}: Could not be checked: orders is of an older version.`),
+    );
+  });
+
   it.each(CASES)("is judged by %s, if it tells more", async (action) => {
     audits.order();
     const report = await asOf(action, (row) => ({ ...row, more: 1 }));
