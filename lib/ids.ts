@@ -1,5 +1,6 @@
 import { v5, v7 } from "uuid";
 
+/** The namespace of our names: another one would give everything that has a name another id. */
 const NAMED = "0197b0c4-6f0e-7cc1-9d5e-3c1b8d0f7a52";
 
 /** A UUIDv7: unique without asking anyone, and sorted by the time it was made. */

@@ -1,3 +1,4 @@
+import { repeat } from "../repeat.ts";
 import type { Documents } from "./documents.ts";
 
 const DAY = 86_400_000;
@@ -5,11 +6,8 @@ const DAY = 86_400_000;
 const STEP = DAY;
 /** Documents removed by one command: a store is not held up for long. */
 const BATCH = 500;
-
-/** @returns ms since 1970 */
-export function daysAgo(days: number): number {
-  return Date.now() - days * DAY;
-}
+/** ms between two looks. */
+const LOOK_EVERY = 3_600_000;
 
 /**
  * Removes the documents of a collection that are past their time, some hundred at a time, the oldest first. Any number of
@@ -30,6 +28,15 @@ export class OldDocuments<K extends string, D extends { _id: string } & Record<K
     this.#documents = documents;
     this.#field = field;
     this.#among = among;
+  }
+
+  /** Removes, now and every hour, what is older than so many days. @returns ends it */
+  removeAfter(days: number, failed: (error: unknown) => void): () => Promise<void> {
+    return repeat({
+      work: (stop) => this.remove(Date.now() - days * DAY, stop),
+      every: LOOK_EVERY,
+      failed,
+    });
   }
 
   /** @param before ms since 1970 @param stop ends it between two commands */

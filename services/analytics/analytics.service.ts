@@ -1,8 +1,7 @@
 import { Compile } from "typebox/compile";
-import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { defineService } from "../../lib/service.ts";
-import { daysAgo, OldDocuments } from "../../lib/stores/old-documents.ts";
+import { OldDocuments } from "../../lib/stores/old-documents.ts";
 import { documents } from "../../mixins/documents.ts";
 import { analyticsContract, BehaviourSignal } from "./analytics.contract.ts";
 import { type AnalyticsDocument, BEHAVIOUR_KINDS, INDEXES } from "./analytics.model.ts";
@@ -10,9 +9,6 @@ import { documentOf, documentOfSignal, eventsOf } from "./behaviour.ts";
 import { documentsOf } from "./paging.ts";
 import { periodOf, slicesOf } from "./period.ts";
 import { SummaryFold } from "./summary.ts";
-
-/** ms between two looks for behaviour that is too old to be kept. */
-const FORGET_EVERY = 3_600_000;
 
 /** Plain events pass no contract check on their way. */
 const signal = Compile(BehaviourSignal);
@@ -83,11 +79,9 @@ export default defineService(analyticsContract)({
     // What became of orders stays: it is the shop's books.
     const behaviour = new OldDocuments(this.documents, "at", { kind: { $in: BEHAVIOUR_KINDS } });
     const days = configOf(this.broker).ANALYTICS_RETENTION_DAYS;
-    this.stop = repeat({
-      work: (stop) => behaviour.remove(daysAgo(days), stop),
-      every: FORGET_EVERY,
-      failed: (error) => logger.warn("Could not forget old behaviour", { error: String(error) }),
-    });
+    this.stop = behaviour.removeAfter(days, (error) =>
+      logger.warn("Could not forget old behaviour", { error: String(error) }),
+    );
   },
 
   async stopped() {

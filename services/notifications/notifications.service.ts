@@ -3,11 +3,10 @@ import { beforeStop } from "../../lib/lifecycle.ts";
 import { principalOf } from "../../lib/meta.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { toDecimal } from "../../lib/money.ts";
-import { repeat } from "../../lib/repeat.ts";
 import { configOf } from "../../lib/runtime.ts";
 import { pageOf } from "../../lib/schema.ts";
 import { type Ctx, defineService } from "../../lib/service.ts";
-import { daysAgo, OldDocuments } from "../../lib/stores/old-documents.ts";
+import { OldDocuments } from "../../lib/stores/old-documents.ts";
 import { atMost } from "../../lib/waiting.ts";
 import { documents } from "../../mixins/documents.ts";
 import { auditOf, notificationOf, orderTold, tell } from "./inbox.ts";
@@ -17,9 +16,6 @@ import { notificationsContract } from "./notifications.contract.ts";
 import { ADMINS, INDEXES, isInApp, type NotificationDocument } from "./notifications.model.ts";
 import { dispatch, mailUser, type Outbox, outboxMessageOf, resend } from "./outbox.ts";
 import { smtpTransport, type Transport } from "./smtp.ts";
-
-/** ms between two looks for messages that are too old to be kept. */
-const FORGET_EVERY = 3_600_000;
 
 const NEWEST_FIRST = ["-created_at", "-_id"];
 
@@ -153,13 +149,10 @@ export default defineService(notificationsContract)({
 
   started() {
     const { logger } = this;
-    const old = new OldDocuments(this.documents, "created_at");
     const days = configOf(this.broker).NOTIFICATION_RETENTION_DAYS;
-    this.stopForgetting = repeat({
-      work: (stop) => old.remove(daysAgo(days), stop),
-      every: FORGET_EVERY,
-      failed: (error) => logger.warn("Could not forget old messages", { error: String(error) }),
-    });
+    this.stopForgetting = new OldDocuments(this.documents, "created_at").removeAfter(days, (error) =>
+      logger.warn("Could not forget old messages", { error: String(error) }),
+    );
     this.mailer?.start();
   },
 
