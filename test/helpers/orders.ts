@@ -1,6 +1,7 @@
-import type { Client } from "pg";
-import { type Answer, type RequestOptions, send, type TestUser } from "./client.ts";
-import type { Shop } from "./shop.ts";
+import { Client } from "pg";
+import { type Answer, givenUser, type RequestOptions, send, type TestUser } from "./client.ts";
+import type { FakeParticipants } from "./participants.ts";
+import { type Shop, startShop } from "./shop.ts";
 
 export const ADDRESS = {
   street_address: "12 Analytical Row",
@@ -13,6 +14,16 @@ export const PENDING = { shipping_address: ADDRESS, items: [{ product_id: 5, qua
 export const PAID = { ...PENDING, payment_method: "pm_card_visa" };
 
 export const idOf = (answer: Answer) => String(answer.at("order", "id"));
+
+/** A shop whose orders are real and whose participants are made up, a connection to its database, and a customer. */
+export async function startOrders(
+  fakes: FakeParticipants,
+): Promise<{ shop: Shop; db: Client; user: TestUser }> {
+  const shop = await startShop({ replace: fakes.services() });
+  const db = new Client({ connectionString: shop.databaseUrl });
+  await db.connect();
+  return { shop, db, user: await givenUser(shop) };
+}
 
 /** What a customer asks of their orders, over REST; the shop and the customer may come later. */
 export function ordersOf(customer: () => { shop: Pick<Shop, "url">; user: TestUser }) {

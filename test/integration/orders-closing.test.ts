@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { Client } from "pg";
-import { adminToken, eventually, givenUser, send, type TestUser } from "../helpers/client.ts";
-import { driverDied, ordersOf, PAID } from "../helpers/orders.ts";
+import type { Client } from "pg";
+import { adminToken, eventually, send, type TestUser } from "../helpers/client.ts";
+import { driverDied, ordersOf, PAID, startOrders } from "../helpers/orders.ts";
 import { FakeParticipants } from "../helpers/participants.ts";
-import { type Shop, startShop } from "../helpers/shop.ts";
+import type { Shop } from "../helpers/shop.ts";
 
 const fakes = new FakeParticipants();
 let shop: Shop;
@@ -11,10 +11,7 @@ let db: Client;
 let user: TestUser;
 
 beforeAll(async () => {
-  shop = await startShop({ replace: fakes.services() });
-  db = new Client({ connectionString: shop.databaseUrl });
-  await db.connect();
-  user = await givenUser(shop);
+  ({ shop, db, user } = await startOrders(fakes));
 });
 afterAll(async () => {
   await db?.end();

@@ -1,18 +1,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { Client } from "pg";
+import type { Client } from "pg";
 import {
   type Answer,
   adminToken,
   eventually,
-  givenUser,
   type RequestOptions,
   send,
   type TestUser,
 } from "../helpers/client.ts";
 import { refundEvent } from "../helpers/envelopes.ts";
-import { driverDied, idOf } from "../helpers/orders.ts";
+import { driverDied, idOf, startOrders } from "../helpers/orders.ts";
 import { FakeParticipants } from "../helpers/participants.ts";
-import { type Shop, startShop } from "../helpers/shop.ts";
+import type { Shop } from "../helpers/shop.ts";
 
 const fakes = new FakeParticipants();
 let shop: Shop;
@@ -20,10 +19,7 @@ let db: Client;
 let user: TestUser;
 
 beforeAll(async () => {
-  shop = await startShop({ replace: fakes.services() });
-  db = new Client({ connectionString: shop.databaseUrl });
-  await db.connect();
-  user = await givenUser(shop);
+  ({ shop, db, user } = await startOrders(fakes));
 });
 afterAll(async () => {
   await db?.end();

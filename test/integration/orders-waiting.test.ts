@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { Client } from "pg";
+import type { Client } from "pg";
 import { newId } from "../../lib/ids.ts";
 import { Database, type Tx } from "../../lib/stores/database.ts";
 import { eventually, givenUser, send, type TestUser } from "../helpers/client.ts";
 import { keepJobs } from "../helpers/kept-jobs.ts";
-import { driverDied, idOf, ordersOf, PAID, PENDING } from "../helpers/orders.ts";
+import { driverDied, idOf, ordersOf, PAID, PENDING, startOrders } from "../helpers/orders.ts";
 import { FakeParticipants } from "../helpers/participants.ts";
-import { type Shop, startShop } from "../helpers/shop.ts";
+import type { Shop } from "../helpers/shop.ts";
 
 const fakes = new FakeParticipants();
 let shop: Shop;
@@ -14,11 +14,8 @@ let db: Client;
 let user: TestUser;
 
 beforeAll(async () => {
-  shop = await startShop({ replace: fakes.services() });
-  db = new Client({ connectionString: shop.databaseUrl });
-  await db.connect();
+  ({ shop, db, user } = await startOrders(fakes));
   await keepJobs(shop.databaseUrl);
-  user = await givenUser(shop);
 });
 afterAll(async () => {
   await db?.end();
